@@ -1,0 +1,146 @@
+//! Launching, using and stopping nodes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lifecycle::Timestamp;
+use node_types::NodeName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    HttpRequest, HttpResponse, LineOutcome, NodeSpec, Origin, TenantKey, TerminalSession,
+    TerminalSize,
+};
+
+/// How far a node is. `Booting → Active → Stopping → Stopped`; a node that
+/// fails becomes `Broken` and keeps no task behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeStatus {
+    /// Modules are attached, processes are being started.
+    Booting,
+    /// Every process it had has been started.
+    Active,
+    /// No new work is accepted.
+    Stopping,
+    /// Nothing of it is left in memory.
+    Stopped,
+    /// It failed; the text says why, for its owner.
+    Broken(String),
+}
+
+/// Why a node is asked to stop; told to open terminals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The owner asked for it.
+    Owner,
+    /// Nobody used it.
+    Idle,
+    /// The host is going down.
+    HostShutdown,
+}
+
+/// Why a node could not be launched.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The tenant's data could not be read or written.
+    #[error("storage: {0}")]
+    Storage(String),
+    /// The distro packages are missing or unreadable: the host's fault.
+    #[error("distro packages: {0}")]
+    Packages(String),
+    /// The host ran out of something.
+    #[error("out of {0}")]
+    Resources(String),
+}
+
+/// Why a running node refused something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// It is stopping or stopped.
+    #[error("the node is stopping")]
+    Stopping,
+    /// A bound was reached; the text names it.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// What a node uses now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeUsage {
+    /// Linear memories of its processes, bytes.
+    pub memory_bytes: u64,
+    /// Files and state, bytes.
+    pub disk_bytes: u64,
+    /// Processes in its map.
+    pub processes: u32,
+}
+
+/// A running node. All methods may be called at once from many tasks.
+#[async_trait]
+pub trait NodeHandle: Send + Sync + std::fmt::Debug {
+    /// Its name in the network.
+    fn name(&self) -> &NodeName;
+
+    /// How far it is, and changes of that.
+    fn status(&self) -> watch::Receiver<NodeStatus>;
+
+    /// What it uses now.
+    fn usage(&self) -> NodeUsage;
+
+    /// When a person or another node last used it.
+    fn last_activity(&self) -> Timestamp;
+
+    /// Answers one HTTP request. Never fails: trouble is an HTTP status.
+    async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse;
+
+    /// Serves HTTP/1.1 on `io` until the peer closes it or the node stops.
+    async fn serve_http(&self, io: Box<dyn ByteStream>, origin: Origin);
+
+    /// Opens a terminal.
+    ///
+    /// # Errors
+    /// [`NodeError`] when stopping or when too many terminals are open.
+    async fn open_terminal(&self, size: TerminalSize) -> Result<TerminalSession, NodeError>;
+
+    /// Runs one terminal line to the end of the script that it starts, at most
+    /// `limit`. Text goes to `output` as it comes.
+    ///
+    /// # Errors
+    /// [`NodeError`] when stopping.
+    async fn run_line(
+        &self,
+        line: String,
+        output: mpsc::Sender<Bytes>,
+        limit: Duration,
+    ) -> Result<LineOutcome, NodeError>;
+
+    /// Stops: refuses new work, tells terminals why, ends processes and
+    /// modules, persists. Returns when nothing is left. Repeated calls wait
+    /// for the first.
+    async fn stop(&self, reason: StopReason);
+}
+
+/// A bidirectional stream of bytes, such as an SSH channel.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// Boots nodes and removes what they leave.
+#[async_trait]
+pub trait NodeLauncher: Send + Sync + std::fmt::Debug {
+    /// Boots a node from what is stored for `spec.key`; the first boot creates
+    /// it. Returns once it is [`NodeStatus::Active`]. At most one node per key
+    /// may run; the caller sees to that.
+    ///
+    /// # Errors
+    /// [`LaunchError`]; then nothing of it is left running.
+    async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError>;
+
+    /// Removes everything stored for `key`. The node must not be running.
+    ///
+    /// # Errors
+    /// [`LaunchError::Storage`]; may be repeated.
+    async fn purge(&self, key: TenantKey, vfs_root: &std::path::Path) -> Result<(), LaunchError>;
+}

@@ -1,0 +1,24 @@
+//! The seam between a running node and everyone who uses one.
+//!
+//! The tenant manager launches nodes through [`NodeLauncher`] and hands the
+//! doors (web proxy, SSH gateway) a [`NodeHandle`]; neither side knows the
+//! other's crates. Invariant: whoever holds a handle has already been
+//! authorised (the manager gives handles only inside leases), and where a
+//! request came from is a value of [`Origin`], never a header. A node stops by
+//! [`NodeHandle::stop`].
+
+#![forbid(unsafe_code)]
+
+mod handle;
+mod http;
+mod secret;
+mod spec;
+mod terminal;
+
+pub use crate::http::{BoxError, HttpBody, HttpRequest, HttpResponse, Origin, body, empty_body};
+pub use handle::{
+    ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus, NodeUsage, StopReason,
+};
+pub use secret::Secret;
+pub use spec::{LoginVerifiers, NodeLimits, NodeSecrets, NodeSpec, TenantKey};
+pub use terminal::{LineOutcome, TerminalInput, TerminalSession, TerminalSize};

@@ -1,0 +1,276 @@
+//! A queue bounded in items and in cost (usually bytes), for one receiver.
+//!
+//! Used as the mailbox of every process and module. Full-queue policy is the
+//! sender's: [`Sender::try_send`] gives the item back, [`Sender::send`] waits
+//! for room. An item larger than the whole cost bound is let in when the queue
+//! is empty, so that a size limit checked elsewhere is the only size limit.
+//! Stops when the receiver is dropped or closed: senders get their item back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What a queue may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most items.
+    pub items: usize,
+    /// Most cost, in the unit that senders give.
+    pub cost: usize,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<Queued<T>>,
+    cost: usize,
+    closed: bool,
+    receiver: Option<Waker>,
+    /// Senders waiting in [`Sender::send`].
+    waiting: usize,
+}
+
+#[derive(Debug)]
+struct Queued<T> {
+    item: T,
+    cost: usize,
+    arrived: Instant,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    bounds: Bounds,
+    state: Mutex<State<T>>,
+    room: Notify,
+}
+
+/// Puts items in. Clones feed the same queue.
+#[derive(Debug)]
+pub struct Sender<T>(Arc<Shared<T>>);
+
+/// Takes items out.
+#[derive(Debug)]
+pub struct Receiver<T>(Arc<Shared<T>>);
+
+/// Why an item was not queued; it is given back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotSent<T> {
+    /// No room now.
+    Full(T),
+    /// Nobody will ever receive it.
+    Closed(T),
+}
+
+/// A queue with these bounds.
+#[must_use]
+pub fn channel<T>(bounds: Bounds) -> (Sender<T>, Receiver<T>) {
+    let state = State {
+        items: VecDeque::new(),
+        cost: 0,
+        closed: false,
+        receiver: None,
+        waiting: 0,
+    };
+    let shared = Arc::new(Shared {
+        bounds,
+        state: Mutex::new(state),
+        room: Notify::new(),
+    });
+    (Sender(shared.clone()), Receiver(shared))
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Sender<T> {
+    /// Queues `item` if there is room for it.
+    ///
+    /// # Errors
+    /// [`NotSent`] with the item.
+    pub fn try_send(&self, item: T, cost: usize) -> Result<(), NotSent<T>> {
+        let waker = {
+            let mut state = self.0.state.lock();
+            if state.closed {
+                return Err(NotSent::Closed(item));
+            }
+            let fits = state.items.is_empty()
+                || (state.items.len() < self.0.bounds.items
+                    && state.cost.saturating_add(cost) <= self.0.bounds.cost);
+            if !fits {
+                return Err(NotSent::Full(item));
+            }
+            state.cost = state.cost.saturating_add(cost);
+            state.items.push_back(Queued {
+                item,
+                cost,
+                arrived: Instant::now(),
+            });
+            state.receiver.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Waits for room and queues `item`.
+    ///
+    /// # Errors
+    /// The item, if the queue is or becomes closed.
+    ///
+    /// # Cancel-Safety
+    /// Safe, but the item is lost.
+    pub async fn send(&self, mut item: T, cost: usize) -> Result<(), T> {
+        loop {
+            let room = self.0.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            let _waiting = Waiting::new(&self.0);
+            match self.try_send(item, cost) {
+                Ok(()) => return Ok(()),
+                Err(NotSent::Closed(back)) => return Err(back),
+                Err(NotSent::Full(back)) => item = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Whether nobody receives any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.state.lock().closed
+    }
+
+    /// Items queued now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.state.lock().items.len()
+    }
+
+    /// Whether nothing is queued now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Counts a waiting sender, so that a receiver without any skips the wake-up.
+struct Waiting<'a, T>(&'a Shared<T>);
+
+impl<'a, T> Waiting<'a, T> {
+    fn new(shared: &'a Shared<T>) -> Self {
+        shared.state.lock().waiting += 1;
+        Self(shared)
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        self.0.state.lock().waiting -= 1;
+    }
+}
+
+impl<T> Receiver<T> {
+    /// The oldest item and when it arrived, if there is one.
+    pub fn try_recv(&mut self) -> Option<(T, Instant)> {
+        let (queued, wake) = {
+            let mut state = self.0.state.lock();
+            let queued = state.items.pop_front()?;
+            state.cost = state.cost.saturating_sub(queued.cost);
+            (queued, state.waiting > 0)
+        };
+        if wake {
+            self.0.room.notify_waiters();
+        }
+        Some((queued.item, queued.arrived))
+    }
+
+    /// Waits for the oldest item; `None` once closed and empty.
+    ///
+    /// # Cancel-Safety
+    /// Safe: nothing is taken until it returns.
+    pub async fn recv(&mut self) -> Option<(T, Instant)> {
+        std::future::poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<(T, Instant)>> {
+        {
+            let mut state = self.0.state.lock();
+            if state.items.is_empty() {
+                if state.closed {
+                    return Poll::Ready(None);
+                }
+                match &mut state.receiver {
+                    Some(waker) if waker.will_wake(context.waker()) => {}
+                    slot => *slot = Some(context.waker().clone()),
+                }
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(self.try_recv())
+    }
+
+    /// Refuses new items; those queued can still be taken.
+    pub fn close(&mut self) {
+        self.0.state.lock().closed = true;
+        self.0.room.notify_waiters();
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.close();
+        let items = std::mem::take(&mut self.0.state.lock().items);
+        drop(items);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { items: 2, cost: 10 };
+
+    #[tokio::test]
+    async fn both_bounds_hold_and_order_is_kept() {
+        let (sender, mut receiver) = channel(BOUNDS);
+        sender.try_send('a', 6).unwrap();
+        assert_eq!(sender.try_send('x', 5), Err(NotSent::Full('x')));
+        sender.try_send('b', 4).unwrap();
+        assert_eq!(sender.try_send('y', 0), Err(NotSent::Full('y')));
+        assert_eq!(receiver.recv().await.unwrap().0, 'a');
+        assert_eq!(receiver.recv().await.unwrap().0, 'b');
+        sender.try_send('c', 1000).unwrap();
+        assert_eq!(receiver.try_recv().unwrap().0, 'c');
+    }
+
+    #[tokio::test]
+    async fn a_waiting_sender_goes_on_when_there_is_room() {
+        let (sender, mut receiver) = channel(BOUNDS);
+        sender.try_send(1, 10).unwrap();
+        let waiting = sender.send(2, 10);
+        tokio::pin!(waiting);
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        assert_eq!(receiver.try_recv().unwrap().0, 1);
+        waiting.await.unwrap();
+        assert_eq!(receiver.recv().await.unwrap().0, 2);
+    }
+
+    #[tokio::test]
+    async fn closing_gives_items_back_to_senders() {
+        let (sender, receiver) = channel(BOUNDS);
+        sender.try_send(1, 10).unwrap();
+        let waiting = sender.send(2, 10);
+        tokio::pin!(waiting);
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        drop(receiver);
+        assert_eq!(waiting.await, Err(2));
+        assert_eq!(sender.try_send(3, 1), Err(NotSent::Closed(3)));
+    }
+}

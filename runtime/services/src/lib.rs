@@ -1,0 +1,19 @@
+//! The runtime modules of a node: processes written in Rust, one folder each.
+//!
+//! Each module is a [`Service`]: it owns an inbox, answers messages, and talks
+//! to the kernel through a [`KernelPort`]. Invariant: a module trusts nothing
+//! in a message but its source, which the kernel has checked. A module stops
+//! when its inbox closes or its tasks are cancelled.
+
+#![forbid(unsafe_code)]
+
+pub mod http_server;
+mod port;
+pub mod state;
+pub mod terminal;
+pub mod timer;
+pub mod vfs;
+
+pub use port::{
+    Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Service, answer, module, request_from,
+};

@@ -1,0 +1,30 @@
+//! Which generation of the app interface a process was built for.
+
+use serde::{Deserialize, Serialize};
+
+/// A generation of the app interface. The dialect a module speaks to a
+/// process follows from the process' edition, never from the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Edition {
+    /// `kinode:process@0.7.0`, or the unversioned package before it.
+    #[serde(rename = "v0_7")]
+    V0_7,
+    /// `kinode:process@0.8.0`.
+    #[serde(rename = "v0_8")]
+    V0_8,
+    /// `kinode:process@1.0.0`.
+    #[serde(rename = "v1_0")]
+    V1_0,
+    /// `hyperware:process@1.0.0`.
+    #[serde(rename = "hyperware")]
+    Hyperware,
+}
+
+impl Edition {
+    /// Whether processes of this edition know module and package names with
+    /// underscores (`http_server:distro:sys`).
+    #[must_use]
+    pub fn uses_underscores(self) -> bool {
+        matches!(self, Self::V0_7 | Self::V0_8)
+    }
+}

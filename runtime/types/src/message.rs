@@ -1,0 +1,180 @@
+//! Messages between processes and the outcomes of sending them.
+//!
+//! Bodies and blobs are [`Bytes`]: passing them on never copies. The JSON and
+//! MessagePack shapes are those of the public kernel interface (compact
+//! external tagging); byte strings are arrays of integers in JSON.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Address, Capability};
+
+/// Identifies a request and the responses to it. Random; `inherit` reuses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(pub u64);
+
+/// Bulk data that travels beside a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Blob {
+    /// MIME type; opaque to the kernel.
+    pub mime: Option<String>,
+    /// The data.
+    pub bytes: Bytes,
+}
+
+/// A message that may ask for an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// Reuse id, blob and answer address of the message being handled.
+    pub inherit: bool,
+    /// Seconds to wait for an answer; `None` = no answer wanted.
+    pub expects_response: Option<u64>,
+    /// The content, in whatever form both sides agree on.
+    pub body: Bytes,
+    /// JSON text the sender adds for whom it may concern.
+    pub metadata: Option<String>,
+    /// Rights handed over with the message.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Response {
+    /// Send the blob of the message being handled instead of an own one.
+    pub inherit: bool,
+    /// The content.
+    pub body: Bytes,
+    /// JSON text.
+    pub metadata: Option<String>,
+    /// Rights handed over with the message.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+}
+
+/// What travels: a request, or a response with the context bytes that its
+/// receiver once stored (never taken from the wire).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// See [`Request`].
+    Request(Request),
+    /// See [`Response`].
+    Response(Response, Option<Bytes>),
+}
+
+impl Message {
+    /// The body of either kind.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        match self {
+            Self::Request(request) => &request.body,
+            Self::Response(response, _) => &response.body,
+        }
+    }
+
+    /// Whether this is a request whose sender waits for an answer.
+    #[must_use]
+    pub fn expects_response(&self) -> bool {
+        matches!(self, Self::Request(request) if request.expects_response.is_some())
+    }
+
+    /// Capabilities that travel with the message.
+    #[must_use]
+    pub fn capabilities(&self) -> &[Capability] {
+        match self {
+            Self::Request(request) => &request.capabilities,
+            Self::Response(response, _) => &response.capabilities,
+        }
+    }
+}
+
+/// A message on its way, as the kernel sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelMessage {
+    /// Joins requests and responses.
+    pub id: MessageId,
+    /// Who sent it.
+    pub source: Address,
+    /// Who shall get it.
+    pub target: Address,
+    /// Where an answer goes, if not to `source`.
+    pub rsvp: Option<Address>,
+    /// Request or response.
+    pub message: Message,
+    /// Bulk data beside it.
+    pub lazy_load_blob: Option<Blob>,
+}
+
+impl KernelMessage {
+    /// Where an answer to this message goes: `rsvp`, else `source`.
+    #[must_use]
+    pub fn answer_to(&self) -> &Address {
+        self.rsvp.as_ref().unwrap_or(&self.source)
+    }
+
+    /// Bytes this message occupies in a mailbox: contents plus a flat cost for
+    /// the addresses and the record itself.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        const RECORD: usize = 256;
+        let blob = self
+            .lazy_load_blob
+            .as_ref()
+            .map_or(0, |blob| blob.bytes.len());
+        RECORD + self.message.body().len() + blob
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SendErrorKind {
+    /// The node is unknown or unreachable.
+    Offline,
+    /// No answer within the time the sender gave, or the message was refused.
+    Timeout,
+}
+
+/// A send that will get no answer, with what had been sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendError {
+    /// Why.
+    pub kind: SendErrorKind,
+    /// Whom it was for.
+    pub target: Address,
+    /// What was sent.
+    pub message: Message,
+    /// The blob that was sent with it.
+    pub lazy_load_blob: Option<Blob>,
+}
+
+/// What happens when a process ends.
+///
+/// JSON: `"None"`, `"Restart"`, `{"Requests":[["n@p:k:g",{request},blob|null],…]}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum OnExit {
+    /// It is gone.
+    #[default]
+    None,
+    /// It starts again with the same rights.
+    Restart,
+    /// These requests are sent in its name; then it is gone.
+    Requests(Vec<(Address, Request, Option<Blob>)>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_exit_has_the_public_json_shape() {
+        let text = r#"{"Requests":[["a.dev@x:y:z",{"inherit":false,"expects_response":null,"body":[104,105],"metadata":null,"capabilities":[]},null]]}"#;
+        let on_exit: OnExit = serde_json::from_str(text).unwrap();
+        assert!(matches!(&on_exit, OnExit::Requests(list) if list[0].1.body == "hi"));
+        assert_eq!(serde_json::to_string(&on_exit).unwrap(), text);
+        assert_eq!(
+            serde_json::from_str::<OnExit>("\"Restart\"").unwrap(),
+            OnExit::Restart
+        );
+    }
+}
