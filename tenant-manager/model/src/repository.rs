@@ -1,0 +1,226 @@
+//! How the control plane keeps things.
+//!
+//! Every method is one transaction. Not found is `Ok(None)`, never an error.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::{
+    Account, AccountId, Attempts, Change, Credentials, DesiredState, Email, Generation, Host,
+    HostId, Label, NewAccount, NewSession, NewTenant, Role, Session, SessionId, SshAccess, Tenant,
+    TenantId,
+};
+
+/// What stood in the way of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// The address has an account.
+    Email,
+    /// The label is in use.
+    Label,
+    /// The account has as many nodes as its plan allows.
+    Quota {
+        /// Nodes that the plan allows.
+        limit: u32,
+    },
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Email => f.write_str("the address has an account"),
+            Self::Label => f.write_str("the label is taken"),
+            Self::Quota { limit } => write!(f, "the plan allows {limit} nodes"),
+        }
+    }
+}
+
+/// Why something could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StorageError {
+    /// It clashes with what is there.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// The database cannot be used now. A write may or may not have happened.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// Another host has taken the tenant over, or it is gone.
+    #[error("the tenant is no longer this host's to change")]
+    Fenced,
+}
+
+/// Keeps accounts.
+#[async_trait]
+pub trait AccountRepository: Send + Sync + fmt::Debug {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Conflict::Email`] if the address has one.
+    async fn insert(&self, new: NewAccount) -> Result<(), StorageError>;
+
+    /// The account of `email` with what proves its password.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn credentials(&self, email: &Email) -> Result<Option<Credentials>, StorageError>;
+
+    /// The account.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn find(&self, id: AccountId) -> Result<Option<Account>, StorageError>;
+
+    /// Gives the account of `email` a role, and audits it; whether there is one.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn set_role(
+        &self,
+        email: &Email,
+        role: Role,
+        at: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Counts a sign-in for the address with this hash, whether it has an
+    /// account or not, before its password is looked at: attempts made at once
+    /// are all counted. A window older than `window` begins anew.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn count_attempt(
+        &self,
+        email_hash: [u8; 32],
+        at: OffsetDateTime,
+        window: Duration,
+    ) -> Result<Attempts, StorageError>;
+
+    /// Forgets the attempts, after a right password.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn forget_attempts(&self, email_hash: [u8; 32]) -> Result<(), StorageError>;
+}
+
+/// Keeps sessions.
+#[async_trait]
+pub trait SessionRepository: Send + Sync + fmt::Debug {
+    /// Keeps a session.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn insert(&self, new: NewSession) -> Result<(), StorageError>;
+
+    /// The session with this token, if it has not ended.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn find(
+        &self,
+        token_hash: [u8; 32],
+        now: OffsetDateTime,
+    ) -> Result<Option<Session>, StorageError>;
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn delete(&self, id: SessionId) -> Result<(), StorageError>;
+
+    /// Removes sessions and sign-in windows that ended before `before`.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn sweep(&self, before: OffsetDateTime) -> Result<(), StorageError>;
+}
+
+/// Keeps tenants and hosts.
+#[async_trait]
+pub trait TenantRepository: Send + Sync + fmt::Debug {
+    /// Raises the host's generation, making its row with `key_check` if it has
+    /// none; the row has the check it was made with.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn register_host(
+        &self,
+        host: HostId,
+        key_check: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<Host, StorageError>;
+
+    /// Raises the generation of every tenant of `host` in one statement and
+    /// returns them all.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn claim(&self, host: HostId) -> Result<Vec<Tenant>, StorageError>;
+
+    /// The tenants of `host`, without raising anything.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn of_host(&self, host: HostId) -> Result<Vec<Tenant>, StorageError>;
+
+    /// Whether a tenant that is not purged has `label`.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn label_taken(&self, label: &Label) -> Result<bool, StorageError>;
+
+    /// Makes a tenant, placed on its host, if the account's plan allows one
+    /// more; safe against many at once.
+    ///
+    /// # Errors
+    /// [`Conflict::Label`], [`Conflict::Quota`].
+    async fn insert(&self, new: NewTenant) -> Result<Tenant, StorageError>;
+
+    /// Keeps what the owner wants; archiving stamps `archived_at`, and
+    /// `purge_at` is kept as given.
+    ///
+    /// # Errors
+    /// [`StorageError::Fenced`].
+    async fn set_desired(
+        &self,
+        change: Change,
+        desired: DesiredState,
+        purge_at: Option<OffsetDateTime>,
+    ) -> Result<(), StorageError>;
+
+    /// Keeps a new SSH password.
+    ///
+    /// # Errors
+    /// [`StorageError::Fenced`].
+    async fn set_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), StorageError>;
+
+    /// Keeps when a tenant became active. Not audited.
+    ///
+    /// # Errors
+    /// [`StorageError::Fenced`].
+    async fn set_last_started(
+        &self,
+        tenant: TenantId,
+        generation: Generation,
+        at: OffsetDateTime,
+    ) -> Result<(), StorageError>;
+
+    /// Ends a tenant's row: its keys are wiped and its label is free again.
+    ///
+    /// # Errors
+    /// [`StorageError::Fenced`].
+    async fn purge(&self, change: Change) -> Result<(), StorageError>;
+}
+
+/// Everything the control plane keeps.
+#[derive(Debug, Clone)]
+pub struct Repositories {
+    /// Accounts.
+    pub accounts: Arc<dyn AccountRepository>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionRepository>,
+    /// Tenants and hosts.
+    pub tenants: Arc<dyn TenantRepository>,
+}
