@@ -3,9 +3,13 @@
 //! The bindings of every edition translate to this one trait; node-runtime
 //! implements it once. All calls happen on the process' own task.
 
+pub(crate) mod v1_0;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use node_types::{Address, Blob, Capability, Message, OnExit, ProcessId, Request, Response, SendError};
+use node_types::{
+    Address, Blob, Capability, Message, OnExit, ProcessId, Request, Response, SendError,
+};
 
 /// Ends the process with this message, as a trap in the guest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +77,8 @@ pub trait ProcessHost: Send {
     /// Forgets the saved state.
     async fn clear_state(&mut self) -> Result<(), HostTrap>;
     /// Spawns a child.
-    async fn spawn(&mut self, child: SpawnChild) -> Result<Result<ProcessId, SpawnError>, HostTrap>;
+    async fn spawn(&mut self, child: SpawnChild)
+    -> Result<Result<ProcessId, SpawnError>, HostTrap>;
     /// Adds capabilities to those the process holds.
     async fn save_capabilities(&mut self, capabilities: Vec<Capability>) -> Result<(), HostTrap>;
     /// Removes capabilities from those the process holds.
@@ -91,7 +96,11 @@ pub trait ProcessHost: Send {
     /// Sends a request.
     async fn send_request(&mut self, outgoing: OutgoingRequest) -> Result<(), HostTrap>;
     /// Answers the current prompt.
-    async fn send_response(&mut self, response: Response, blob: Option<Blob>) -> Result<(), HostTrap>;
+    async fn send_response(
+        &mut self,
+        response: Response,
+        blob: Option<Blob>,
+    ) -> Result<(), HostTrap>;
     /// Sends a request and waits for its answer.
     async fn send_and_await_response(
         &mut self,
