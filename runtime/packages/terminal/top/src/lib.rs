@@ -1,0 +1,31 @@
+//! `top [PROCESS] [-c]`: lists the node's processes.
+
+use distro_logic::line;
+use distro_logic::processes::Processes;
+use distro_logic::ProcessId;
+use guest::kernel;
+use guest::lib::Address;
+
+guest::script!(top);
+
+fn top(our: &Address, arguments: &str) -> String {
+    let mut with_capabilities = false;
+    let mut only = None;
+    for word in line::words(arguments) {
+        match word.parse::<ProcessId>() {
+            _ if word == "-c" || word == "--show-caps" => with_capabilities = true,
+            Ok(id) if only.is_none() => only = Some(node_types::alias::canonical(id)),
+            _ => return "usage: top [PROCESS:PACKAGE:PUBLISHER] [-c]".to_owned(),
+        }
+    }
+    let processes = kernel::process_map(our)
+        .map_err(|error| error.to_string())
+        .and_then(Processes::from_json);
+    match (processes, only) {
+        (Err(error), _) => error,
+        (Ok(processes), None) => processes.describe_all(with_capabilities),
+        (Ok(processes), Some(id)) => processes
+            .describe(&id, with_capabilities)
+            .unwrap_or_else(|| format!("process {id} not running")),
+    }
+}
