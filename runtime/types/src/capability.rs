@@ -81,6 +81,12 @@ impl CapKey {
     pub fn issuer(&self) -> &Address {
         &self.issuer
     }
+
+    /// The params as canonical JSON.
+    #[must_use]
+    pub fn params(&self) -> &str {
+        &self.params
+    }
 }
 
 impl PartialEq for Capability {

@@ -113,16 +113,29 @@ impl KernelMessage {
         self.rsvp.as_ref().unwrap_or(&self.source)
     }
 
-    /// Bytes this message occupies in a mailbox: contents plus a flat cost for
-    /// the addresses and the record itself.
+    /// Bytes this message occupies in a mailbox: contents, metadata and
+    /// capabilities, plus a flat cost for the addresses and each record.
     #[must_use]
     pub fn cost(&self) -> usize {
         const RECORD: usize = 256;
-        let blob = self
-            .lazy_load_blob
-            .as_ref()
-            .map_or(0, |blob| blob.bytes.len());
-        RECORD + self.message.body().len() + blob
+        let blob = self.lazy_load_blob.as_ref().map_or(0, |blob| {
+            blob.bytes.len() + blob.mime.as_ref().map_or(0, String::len)
+        });
+        let metadata = match &self.message {
+            Message::Request(request) => &request.metadata,
+            Message::Response(response, _) => &response.metadata,
+        };
+        let capabilities: usize = self
+            .message
+            .capabilities()
+            .iter()
+            .map(|capability| RECORD + capability.params.len())
+            .sum();
+        RECORD
+            + self.message.body().len()
+            + metadata.as_ref().map_or(0, String::len)
+            + capabilities
+            + blob
     }
 }
 
