@@ -1,0 +1,56 @@
+//! What can go wrong in the store, as callers branch on it.
+
+use rocksdb::ErrorKind;
+
+/// Why the store could not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The volume has no room. Reads go on.
+    #[error("the host's disk is full")]
+    Full,
+    /// The volume failed; what was acknowledged may be lost. The host should exit.
+    #[error("the host's disk failed: {0}")]
+    Disk(String),
+    /// The files are not what was written.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// Another process has the store open.
+    #[error("the store is in use by another process: {0}")]
+    Locked(String),
+    /// The store was closed: the host is shutting down.
+    #[error("the store is closed")]
+    Closed,
+    /// A key longer than [`crate::MAX_KEY_BYTES`].
+    #[error("a key has {0} bytes, more than {max}", max = crate::MAX_KEY_BYTES)]
+    KeyTooLong(usize),
+    /// Anything else RocksDB reports.
+    #[error("the store failed: {0}")]
+    Other(String),
+}
+
+impl StoreError {
+    /// Whether the volume itself failed, so that nothing can be trusted to be
+    /// written any more.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Corrupt(_))
+    }
+}
+
+impl From<rocksdb::Error> for StoreError {
+    fn from(error: rocksdb::Error) -> Self {
+        let kind = error.kind();
+        let text = error.into_string();
+        // RocksDB hands the errno on as text only.
+        if text.contains("No space left") || text.contains("Disk quota exceeded") {
+            return Self::Full;
+        }
+        match kind {
+            ErrorKind::IOError if text.contains("lock") => Self::Locked(text),
+            ErrorKind::IOError => Self::Disk(text),
+            ErrorKind::Corruption => Self::Corrupt(text),
+            ErrorKind::ShutdownInProgress => Self::Closed,
+            _ => Self::Other(text),
+        }
+    }
+}

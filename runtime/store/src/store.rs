@@ -1,0 +1,221 @@
+//! The host's handle to the store: opening, syncing, purging, closing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::{Gate, GateGuard, TaskKind, Tasks};
+use rocksdb::{DB, WriteBatch};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::Accounts;
+use crate::db::Db;
+use crate::keys::{Owner, range_of};
+use crate::{Keyspace, StoreError};
+
+/// How long writes may wait for the sync they share: half of the second that
+/// is promised, the rest is for the sync itself.
+const SYNC_EVERY: Duration = Duration::from_millis(500);
+
+/// What all handles share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    db: Db,
+    /// Entered for each call, so that closing waits for those under way.
+    gate: Gate,
+    tasks: Tasks,
+    pub(crate) accounts: Accounts,
+    /// A write awaits its sync.
+    dirty: Notify,
+    failed: CancellationToken,
+}
+
+/// One call's access to the database.
+pub(crate) struct Access {
+    pub(crate) db: Arc<DB>,
+    _in_use: GateGuard,
+}
+
+/// The host-wide store. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct HostStore(Arc<Shared>);
+
+impl Shared {
+    pub(crate) fn access(&self) -> Result<Access, StoreError> {
+        let in_use = self.gate.enter().map_err(|_| StoreError::Closed)?;
+        Ok(Access {
+            db: self.db.get()?,
+            _in_use: in_use,
+        })
+    }
+
+    /// Runs `work` on the database off the async threads.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&DB) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let access = self.access()?;
+        self.off_thread(move || work(&access.db)).await
+    }
+
+    /// Runs `work` off the async threads.
+    pub(crate) async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = self.tasks.blocking(work).await;
+        let done = done.unwrap_or_else(|| Err(StoreError::Other("the call panicked".to_owned())));
+        self.watch(done)
+    }
+
+    /// Notes a failure of the volume on its way to the caller.
+    pub(crate) fn watch<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result
+            && error.is_fatal()
+            && !self.failed.is_cancelled()
+        {
+            tracing::error!("the store cannot go on: {error}");
+            self.failed.cancel();
+        }
+        result
+    }
+
+    pub(crate) fn written(&self) {
+        self.dirty.notify_one();
+    }
+}
+
+impl HostStore {
+    /// Opens or creates the store in the directory `path`. Must not be called
+    /// on an async thread that others wait for: it takes tens of milliseconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process has it open, else what the
+    /// volume says.
+    pub fn open(path: &Path, tasks: &Tasks) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared {
+            db: Db::open(path)?,
+            gate: Gate::default(),
+            tasks: tasks.clone(),
+            accounts: Accounts::default(),
+            dirty: Notify::new(),
+            failed: CancellationToken::new(),
+        });
+        tasks.spawn(
+            TaskKind::graceful("store-sync"),
+            sync_loop(shared.clone(), tasks.token().clone()),
+        );
+        Ok(Self(shared))
+    }
+
+    /// The keys of one life of a tenant.
+    #[must_use]
+    pub fn keyspace(&self, tenant: u128, incarnation: u32) -> Keyspace {
+        let owner = Owner {
+            tenant,
+            incarnation,
+        };
+        Keyspace::new(self.0.clone(), owner)
+    }
+
+    /// Removes everything of a tenant, in all its incarnations. The tenant's
+    /// node must not be running.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing or everything is removed.
+    pub async fn purge(&self, tenant: u128) -> Result<(), StoreError> {
+        self.purge_range(tenant, None).await
+    }
+
+    /// Removes everything of one incarnation of a tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing or everything is removed.
+    pub async fn purge_incarnation(
+        &self,
+        tenant: u128,
+        incarnation: u32,
+    ) -> Result<(), StoreError> {
+        self.purge_range(tenant, Some(incarnation)).await
+    }
+
+    async fn purge_range(&self, tenant: u128, incarnation: Option<u32>) -> Result<(), StoreError> {
+        let mut held = Vec::new();
+        for account in self.0.accounts.in_use(tenant, incarnation) {
+            held.push(account.lock_owned().await);
+        }
+        let (from, to) = range_of(tenant, incarnation);
+        self.0
+            .blocking(move |db| {
+                let mut batch = WriteBatch::default();
+                batch.delete_range(&from, &to);
+                db.write(batch)?;
+                // Frees what lies in files of this range alone; the rest goes
+                // with compaction.
+                db.delete_file_in_range(&from, &to)?;
+                db.flush_wal(true)?;
+                for account in &mut held {
+                    **account = None;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Returns once everything acknowledged so far survives a power cut.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] or [`StoreError::Disk`].
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        self.0.blocking(|db| Ok(db.flush_wal(true)?)).await
+    }
+
+    /// Waits until the volume fails in a way after which the host should exit.
+    ///
+    /// # Cancel-Safety
+    /// Safe.
+    pub async fn failed(&self) {
+        self.0.failed.cancelled().await;
+    }
+
+    /// Ends the store: waits for calls under way, syncs, closes the files.
+    /// May be called again.
+    ///
+    /// # Errors
+    /// What the last sync says; the store is closed in any case.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.gate.close().await;
+        let Some(db) = self.0.db.take() else {
+            return Ok(());
+        };
+        self.0
+            .off_thread(move || {
+                let synced = db.flush_wal(true);
+                db.cancel_all_background_work(true);
+                drop(db);
+                Ok(synced?)
+            })
+            .await
+    }
+}
+
+/// Syncs the log after writes, for all writers together, until cancelled.
+async fn sync_loop(shared: Arc<Shared>, cancelled: CancellationToken) {
+    while !cancelled.is_cancelled() {
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = shared.dirty.notified() => {
+                tokio::select! {
+                    () = cancelled.cancelled() => {}
+                    () = tokio::time::sleep(SYNC_EVERY) => {}
+                }
+            }
+        }
+        match shared.blocking(|db| Ok(db.flush_wal(true)?)).await {
+            Ok(()) => {}
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::error!("failed to sync the store: {error}"),
+        }
+    }
+}

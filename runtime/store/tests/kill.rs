@@ -1,0 +1,92 @@
+//! A write that was acknowledged is there after the process was killed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use bytes::Bytes;
+use lifecycle::Tasks;
+use node_store::{HostStore, Space};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+/// Tells the re-executed test binary that it is the one to be killed.
+const DIRECTORY: &str = "NODE_STORE_KILL_TEST_DIRECTORY";
+
+/// Small values and, every fourth time, one that takes the blocking path.
+fn value(number: u64) -> Bytes {
+    let size = if number % 4 == 0 { 200_000 } else { 32 };
+    let mut value = number.to_be_bytes().to_vec();
+    value.resize(size, 7);
+    value.into()
+}
+
+/// Writes numbers for ever and prints each once it is acknowledged. Does
+/// nothing unless started by the test below.
+#[tokio::test(flavor = "multi_thread")]
+async fn writer() {
+    let Ok(directory) = std::env::var(DIRECTORY) else {
+        return;
+    };
+    let tasks = Tasks::new(Handle::current(), &CancellationToken::new());
+    let store = HostStore::open(directory.as_ref(), &tasks).unwrap();
+    let keys = store.keyspace(1, 0);
+    let start = keys.get(Space::State, b"last").await.unwrap();
+    let start = start.map_or(0, |bytes| {
+        u64::from_be_bytes(bytes[..8].try_into().unwrap())
+    });
+    for number in start + 1.. {
+        keys.put(Space::State, &number.to_be_bytes(), value(number))
+            .await
+            .unwrap();
+        keys.put(Space::State, b"last", value(number))
+            .await
+            .unwrap();
+        println!("\nacknowledged {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_writes_survive_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut reached = 0;
+    for round in 1..=5_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "writer", "--nocapture"])
+            .env(DIRECTORY, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let wanted = reached + 40 * round;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut acknowledged = 0;
+        while acknowledged < wanted {
+            let line = lines.next().expect("the writer ended early").unwrap();
+            if let Some(number) = line.strip_prefix("acknowledged ") {
+                acknowledged = number.parse().unwrap();
+            }
+        }
+        child.kill().unwrap();
+        for line in lines.map_while(Result::ok) {
+            if let Some(number) = line.strip_prefix("acknowledged ") {
+                acknowledged = number.parse().unwrap_or(acknowledged);
+            }
+        }
+        child.wait().unwrap();
+
+        let tasks = Tasks::new(Handle::current(), &CancellationToken::new());
+        let store = HostStore::open(dir.path(), &tasks).unwrap();
+        let keys = store.keyspace(1, 0);
+        for number in reached + 1..=acknowledged {
+            let found = keys.get(Space::State, &number.to_be_bytes()).await.unwrap();
+            assert_eq!(found, Some(value(number)), "{number} of {acknowledged}");
+        }
+        let all = keys.bytes_used().await.unwrap();
+        let expected: u64 = (1..=acknowledged)
+            .map(|number| value(number).len() as u64 + 29)
+            .sum();
+        assert!(all >= expected, "the count kept up: {all} of {expected}");
+        store.close().await.unwrap();
+        reached = acknowledged;
+    }
+}
