@@ -15,6 +15,7 @@ use node_types::{
     Address, Blob, KernelMessage, Message, MessageId, Request, Response, SendError, SendErrorKind,
 };
 
+use crate::blob::{BlobPolicy, BlobSlot};
 use crate::deadlines::{Deadline, Deadlines, Moment};
 use crate::local::{localise_address, localise_attached};
 
@@ -25,17 +26,6 @@ pub const MAX_OUTSTANDING: usize = 4096;
 /// are kept because a failed send gives back what was sent. A single request
 /// may be larger.
 pub const MAX_OUTSTANDING_BYTES: usize = 128 << 20;
-
-/// How an edition treats the blob of a received message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BlobPolicy {
-    /// Editions 0.7 and 0.8: one slot that every received message overwrites,
-    /// also with nothing; failures leave it alone.
-    LastMessage,
-    /// From edition 1.0: the blob belongs to the current message, a failure
-    /// has none; the last one ever received is kept besides.
-    CurrentMessage,
-}
 
 /// A request as the process hands it over.
 #[derive(Debug, Clone)]
@@ -112,11 +102,8 @@ struct Outstanding {
 #[derive(Debug)]
 pub struct Conversation {
     our: Address,
-    policy: BlobPolicy,
     prompt: Option<Prompt>,
-    last_blob: Option<Blob>,
-    /// Whether `last_blob` came with the current message.
-    current_has_blob: bool,
+    blob: BlobSlot,
     outstanding: HashMap<MessageId, Outstanding>,
     outstanding_bytes: usize,
     deadlines: Deadlines,
@@ -128,20 +115,12 @@ impl Conversation {
     pub fn new(our: Address, policy: BlobPolicy) -> Self {
         Self {
             our,
-            policy,
             prompt: None,
-            last_blob: None,
-            current_has_blob: false,
+            blob: BlobSlot::new(policy),
             outstanding: HashMap::new(),
             outstanding_bytes: 0,
             deadlines: Deadlines::default(),
         }
-    }
-
-    /// The process whose state this is.
-    #[must_use]
-    pub fn our(&self) -> &Address {
-        &self.our
     }
 
     /// The id of the message that a response now would answer.
@@ -182,7 +161,7 @@ impl Conversation {
             (None, Some(prompt)) => prompt.rsvp.clone(),
             (None, None) => None,
         };
-        let blob = blob.or_else(|| self.last_blob.clone().filter(|_| request.inherit));
+        let blob = blob.or_else(|| self.blob.last().filter(|_| request.inherit));
         let mut message = KernelMessage {
             id,
             source: self.our.clone(),
@@ -256,7 +235,7 @@ impl Conversation {
     ) -> Option<KernelMessage> {
         let prompt = self.prompt.as_ref()?;
         let blob = if response.inherit {
-            self.last_blob.clone()
+            self.blob.last()
         } else {
             blob
         };
@@ -301,15 +280,7 @@ impl Conversation {
                 Message::Response(response, waiting.context)
             }
         };
-        match self.policy {
-            BlobPolicy::LastMessage => self.last_blob = lazy_load_blob,
-            BlobPolicy::CurrentMessage => {
-                self.current_has_blob = lazy_load_blob.is_some();
-                if lazy_load_blob.is_some() {
-                    self.last_blob = lazy_load_blob;
-                }
-            }
-        }
+        self.blob.received(lazy_load_blob);
         Some((source, seen))
     }
 
@@ -334,8 +305,7 @@ impl Conversation {
     ) -> Option<(SendError, Option<Bytes>)> {
         let waiting = self.forget(id)?;
         self.prompt = waiting.prompt;
-        // Only editions from 1.0 read this; the 0.8 slot outlives errors.
-        self.current_has_blob = false;
+        self.blob.failed();
         let error = SendError {
             kind,
             target: waiting.target,
@@ -408,21 +378,18 @@ impl Conversation {
     /// Whether `get-blob` has something to give.
     #[must_use]
     pub fn has_blob(&self) -> bool {
-        match self.policy {
-            BlobPolicy::LastMessage => self.last_blob.is_some(),
-            BlobPolicy::CurrentMessage => self.current_has_blob,
-        }
+        self.blob.has_current()
     }
 
     /// What `get-blob` gives; it can be asked again and again.
     #[must_use]
     pub fn get_blob(&self) -> Option<Blob> {
-        self.last_blob.clone().filter(|_| self.has_blob())
+        self.blob.current()
     }
 
     /// What `last-blob` gives: the slot, whatever message it came with.
     #[must_use]
     pub fn last_blob(&self) -> Option<Blob> {
-        self.last_blob.clone()
+        self.blob.last()
     }
 }

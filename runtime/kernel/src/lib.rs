@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blob;
 mod caps;
 mod command;
 mod conversation;
@@ -21,14 +22,14 @@ mod persist;
 mod route;
 mod table;
 
+pub use blob::BlobPolicy;
 pub use caps::{CapSet, Inserted, MAX_CAPABILITIES, MAX_CAPABILITY_BYTES};
 pub use command::{
     CommandError, DebugAnswer, InitializeProcess, KernelCommand, KernelDebug, KernelResponse,
     ProcessView, is_no_revoke,
 };
 pub use conversation::{
-    Awaited, BlobPolicy, Conversation, MAX_OUTSTANDING, MAX_OUTSTANDING_BYTES, Outgoing,
-    PrepareError, Prepared,
+    Awaited, Conversation, MAX_OUTSTANDING, MAX_OUTSTANDING_BYTES, Outgoing, PrepareError, Prepared,
 };
 pub use deadlines::Moment;
 pub use exit::{
