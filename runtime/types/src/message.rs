@@ -180,6 +180,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_that_a_sender_can_make_large_counts_as_cost() {
+        let empty = KernelMessage {
+            id: MessageId(1),
+            source: "a.dev@x:y:z".parse().unwrap(),
+            target: "a.dev@x:y:z".parse().unwrap(),
+            rsvp: None,
+            message: Message::Request(Request::default()),
+            lazy_load_blob: None,
+        };
+        let large = KernelMessage {
+            message: Message::Request(Request {
+                body: vec![0; 1000].into(),
+                metadata: Some("x".repeat(1000)),
+                capabilities: vec![Capability::new(empty.source.clone(), "1".repeat(1000))],
+                ..Request::default()
+            }),
+            lazy_load_blob: Some(Blob {
+                mime: Some("x".repeat(1000)),
+                bytes: vec![0; 1000].into(),
+            }),
+            ..empty.clone()
+        };
+        assert!(large.cost() >= empty.cost() + 5000);
+    }
+
+    #[test]
     fn on_exit_has_the_public_json_shape() {
         let text = r#"{"Requests":[["a.dev@x:y:z",{"inherit":false,"expects_response":null,"body":[104,105],"metadata":null,"capabilities":[]},null]]}"#;
         let on_exit: OnExit = serde_json::from_str(text).unwrap();
