@@ -1,0 +1,67 @@
+//! Version 1 of the API: one file per resource, one table of operations.
+
+pub(super) mod accounts;
+pub(super) mod names;
+pub(super) mod nodes;
+pub(super) mod sessions;
+pub(super) mod ssh_password;
+
+use std::sync::Arc;
+
+use axum::routing::{MethodRouter, delete, get, post};
+
+use crate::app::App;
+
+/// One operation: how it is asked for, and what answers it.
+pub(super) struct Operation {
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the description"))]
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) handler: MethodRouter<Arc<App>>,
+}
+
+/// All operations.
+pub(super) fn operations() -> Vec<Operation> {
+    let operation = |method, path, handler| Operation {
+        method,
+        path,
+        handler,
+    };
+    vec![
+        operation("post", "/api/v1/accounts", post(accounts::create)),
+        operation("get", "/api/v1/account", get(accounts::show)),
+        operation("post", "/api/v1/sessions", post(sessions::create)),
+        operation(
+            "delete",
+            "/api/v1/sessions/current",
+            delete(sessions::delete),
+        ),
+        operation("get", "/api/v1/names/{label}", get(names::show)),
+        operation("get", "/api/v1/nodes", get(nodes::list)),
+        operation("post", "/api/v1/nodes", post(nodes::create)),
+        operation("get", "/api/v1/nodes/{label}", get(nodes::show)),
+        operation("delete", "/api/v1/nodes/{label}", delete(nodes::delete)),
+        operation("post", "/api/v1/nodes/{label}/start", post(nodes::start)),
+        operation("post", "/api/v1/nodes/{label}/stop", post(nodes::stop)),
+        operation(
+            "post",
+            "/api/v1/nodes/{label}/restart",
+            post(nodes::restart),
+        ),
+        operation(
+            "post",
+            "/api/v1/nodes/{label}/hibernate",
+            post(nodes::hibernate),
+        ),
+        operation(
+            "get",
+            "/api/v1/nodes/{label}/ssh-password",
+            get(ssh_password::reveal),
+        ),
+        operation(
+            "post",
+            "/api/v1/nodes/{label}/ssh-password",
+            post(ssh_password::rotate),
+        ),
+    ]
+}

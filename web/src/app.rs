@@ -1,0 +1,112 @@
+//! What every request may use, built once from the options.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use lifecycle::Clock;
+use tenant_manager::Manager;
+
+use crate::host_router::Hosts;
+use crate::options::{Network, Options, OptionsError, PublicAddress};
+use crate::proxy::InFlight;
+use crate::rate_limit::RateLimit;
+
+/// Shared by all connections.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) manager: Manager,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hosts: Hosts,
+    pub(crate) urls: Urls,
+    pub(crate) trusted: Vec<Network>,
+    pub(crate) limits: Limits,
+    pub(crate) in_flight: InFlight,
+    pub(crate) ssh_host: String,
+    pub(crate) ssh_port: u16,
+    pub(crate) local_http_port: u16,
+    pub(crate) node_suffix: String,
+}
+
+/// Limits per client address.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) sign_up: RateLimit,
+    pub(crate) sign_in: RateLimit,
+    pub(crate) names: RateLimit,
+}
+
+/// Addresses as people type them.
+#[derive(Debug, Clone)]
+pub(crate) struct Urls {
+    scheme: &'static str,
+    domain: String,
+    node_domain: String,
+    /// `:8000`, or nothing where the scheme says it.
+    port: String,
+}
+
+impl App {
+    pub(crate) fn new(
+        options: Options,
+        bound_port: u16,
+        manager: Manager,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OptionsError> {
+        let urls = Urls::new(&options, bound_port)?;
+        let rates = options.rate_limits;
+        let limit = |rate| RateLimit::new(rate, rates.count_loopback);
+        Ok(Self {
+            manager,
+            clock,
+            hosts: Hosts::new(&options.domain, &options.node_domain),
+            urls,
+            trusted: options.trusted_proxies,
+            limits: Limits {
+                sign_up: limit(rates.sign_up),
+                sign_in: limit(rates.sign_in),
+                names: limit(rates.names),
+            },
+            in_flight: InFlight::default(),
+            ssh_host: options.ssh_host,
+            ssh_port: options.ssh_port,
+            local_http_port: options.local_http_port,
+            node_suffix: options.node_suffix,
+        })
+    }
+
+    /// Whether connections from `peer` count against the bound per address.
+    pub(crate) fn is_counted(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        !peer.is_loopback() && !self.trusted.iter().any(|network| network.contains(peer))
+    }
+}
+
+impl Urls {
+    fn new(options: &Options, bound_port: u16) -> Result<Self, OptionsError> {
+        let public = options.public_address()?.unwrap_or(PublicAddress {
+            secure: false,
+            port: Some(bound_port),
+        });
+        let default_port = if public.secure { 443 } else { 80 };
+        let port = match public.port {
+            Some(port) if port != default_port => format!(":{port}"),
+            _ => String::new(),
+        };
+        Ok(Self {
+            scheme: if public.secure { "https" } else { "http" },
+            domain: options.domain.clone(),
+            node_domain: options.node_domain.clone(),
+            port,
+        })
+    }
+
+    /// Where the dashboard is.
+    pub(crate) fn dashboard(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.domain, self.port)
+    }
+
+    /// Where the node with `label` is.
+    pub(crate) fn node(&self, label: &str) -> String {
+        format!("{}://{label}.{}{}", self.scheme, self.node_domain, self.port)
+    }
+}

@@ -1,0 +1,171 @@
+//! Serves one connection: parses, routes by host name, answers.
+//!
+//! Stops when the client closes, when a deadline of [`Guarded`] passes, or,
+//! once the token is cancelled, after the request in flight.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use node_api::{BoxError, HttpBody, HttpResponse};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::guard::{Guarded, Signals, Unanswered};
+use super::head::{self, Refusal};
+use super::slots::Slot;
+use crate::app::App;
+use crate::client::Client;
+use crate::host_router::{HostError, Routed};
+use crate::pages::Message;
+use crate::{apex, host_router, proxy};
+
+/// Read buffer of one connection; holds a whole head.
+const MAX_BUFFER: usize = 2 * head::MAX_HEAD;
+
+/// Everything that is served here.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) app: Arc<App>,
+    pub(super) apex: Router,
+}
+
+/// Serves `stream` to its end.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    site: Arc<Site>,
+    token: CancellationToken,
+    slot: Slot,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, "failed to set TCP_NODELAY: {error}");
+    }
+    let signals = Arc::new(Signals::default());
+    let guarded = Guarded::new(stream, signals.clone());
+    let service = service_fn(|request| {
+        let (unanswered, refusal) = signals.called();
+        let site = site.clone();
+        async move {
+            let response = match refusal {
+                Some(refusal) => refused(refusal),
+                None => answer(&site, peer, request).await,
+            };
+            Ok::<_, Infallible>(response.map(|body| Answering { body, unanswered }))
+        }
+    });
+    let connection = http1::Builder::new()
+        .max_headers(head::MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER)
+        // Deadlines are the guard's.
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(guarded), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = token.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.as_mut().await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, "HTTP connection ended: {error}");
+    }
+    drop(slot);
+}
+
+/// Answers one request.
+async fn answer(site: &Site, peer: SocketAddr, request: Request<Incoming>) -> HttpResponse {
+    // The end of a chunked body is known to the parser only, so nothing that
+    // follows it is read.
+    let last = request.headers().contains_key(http::header::TRANSFER_ENCODING);
+    let version = request.version();
+    let mut response = route(site, peer, request).await;
+    if last || version == Version::HTTP_10 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}
+
+async fn route(site: &Site, peer: SocketAddr, request: Request<Incoming>) -> HttpResponse {
+    if request.method() == Method::CONNECT {
+        return Message::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "No tunnels here",
+            "CONNECT is not supported. Use SSH port forwarding to reach a node's local port.",
+        )
+        .respond(request.headers());
+    }
+    let routed = match site.app.hosts.route(request.uri(), request.headers()) {
+        Ok(routed) => routed,
+        Err(error) => return bad_host(error, &request),
+    };
+    let client = Client::resolve(peer, request.headers(), &site.app.trusted);
+    let Routed { site: target, authority } = routed;
+    match target {
+        host_router::Site::Apex => {
+            apex::respond(&site.apex, request, client, authority).await
+        }
+        host_router::Site::Node { label } => {
+            proxy::forward(&site.app, &label, &authority, client, request).await
+        }
+        host_router::Site::Elsewhere => Message::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "Not served here",
+            "This host serves no site of that name. Check the address.",
+        )
+        .respond(request.headers()),
+    }
+}
+
+fn bad_host(error: HostError, request: &Request<Incoming>) -> HttpResponse {
+    Message::new(StatusCode::BAD_REQUEST, "Bad request", format!("Bad host name: {error}."))
+        .respond(request.headers())
+}
+
+fn refused(refusal: Refusal) -> HttpResponse {
+    let text = format!("The request was not understood: {}.", refusal.detail);
+    // What the client accepts is not known: its headers were refused.
+    Message::new(refusal.status, "Bad request", text).respond(&http::HeaderMap::new())
+}
+
+/// A body whose end is the end of its request.
+struct Answering {
+    body: HttpBody,
+    #[expect(dead_code, reason = "its drop says that the request is answered")]
+    unanswered: Unanswered,
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+

@@ -1,0 +1,391 @@
+//! Stands between the socket and the HTTP parser.
+//!
+//! It holds each head back until it is complete and [`head::check`] lets it
+//! through, and enforces deadlines that the parser has no notion of. It never
+//! changes what it lets through, so it can only refuse more than the parser
+//! would, never make it read something else. In place of a refused head the
+//! parser gets [`STAND_IN`], and the service, told by [`Signals`], answers that
+//! with the reason. Nothing is let through after a refused head, nor after the
+//! body of a chunked request, whose end only the parser knows.
+//!
+//! Stops with the connection. Closing waits a little for a client that still
+//! sends, because resetting the connection would take our answer from it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
+
+use super::head::{self, Framing, Refusal};
+
+/// A new connection must begin its first request, and every request must be
+/// past its head, in this time.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// A connection may wait so long for its next request.
+const IDLE_DEADLINE: Duration = Duration::from_secs(75);
+/// A client must take some of our answer in this time.
+const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+/// How long and how much a closing connection goes on reading.
+const LINGER_DEADLINE: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
+/// Bytes asked of the socket at once while a head is awaited.
+const HEAD_READ: usize = 4096;
+
+/// The smallest request; being HTTP/1.0 it also ends the connection.
+const STAND_IN: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+
+/// What guard and service of one connection tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// Requests that the service was called for.
+    called: AtomicU64,
+    /// Requests whose answer has not been written to its end.
+    unanswered: AtomicUsize,
+    /// The refused request, counted from one, and why.
+    refused: Mutex<Option<(u64, Refusal)>>,
+}
+
+impl Signals {
+    /// Called by the service at each request, in order. Says whether this one
+    /// stands in for a refused one. While the returned value lives, the
+    /// connection is not idle.
+    pub(super) fn called(self: &Arc<Self>) -> (Unanswered, Option<Refusal>) {
+        let number = self.called.fetch_add(1, Ordering::Relaxed) + 1;
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        let refused = *self.refused.lock();
+        let refusal = refused.and_then(|(which, refusal)| (which == number).then_some(refusal));
+        (Unanswered(self.clone()), refusal)
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct Unanswered(Arc<Signals>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the bytes that come next are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    /// A head.
+    Head,
+    /// So many bytes of a body.
+    Body(u64),
+    /// Whatever: the connection ends after this request.
+    Anything,
+    /// Nothing is read any more.
+    Nothing,
+}
+
+/// A connection whose heads are checked.
+#[derive(Debug)]
+pub(super) struct Guarded<I> {
+    io: I,
+    signals: Arc<Signals>,
+    expect: Expect,
+    /// Read from the socket, not yet looked at or not yet let through.
+    held: BytesMut,
+    /// How much of `held` has been searched for the end of a head.
+    searched: usize,
+    /// Let through.
+    passed: Bytes,
+    /// Heads let through, stand-in included.
+    heads: u64,
+    read_deadline: Pin<Box<Sleep>>,
+    write_deadline: Option<Pin<Box<Sleep>>>,
+    linger: Option<Linger>,
+}
+
+#[derive(Debug)]
+struct Linger {
+    deadline: Pin<Box<Sleep>>,
+    left: usize,
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
+    pub(super) fn new(io: I, signals: Arc<Signals>) -> Self {
+        Self {
+            io,
+            signals,
+            expect: Expect::Head,
+            held: BytesMut::new(),
+            searched: 0,
+            passed: Bytes::new(),
+            heads: 0,
+            read_deadline: Box::pin(tokio::time::sleep(HEAD_DEADLINE)),
+            write_deadline: None,
+            linger: None,
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.heads += 1;
+        *self.signals.refused.lock() = Some((self.heads, refusal));
+        self.passed = Bytes::from_static(STAND_IN);
+        self.held.clear();
+        self.expect = Expect::Nothing;
+    }
+
+    /// Lets the head in `held` through if all of it is there.
+    fn try_head(&mut self) {
+        if self.searched <= 1 {
+            self.held.advance(head::leading_empty_lines(&self.held));
+        }
+        let Some(first) = self.held.first() else {
+            return;
+        };
+        if !first.is_ascii_graphic() && *first != b'\r' {
+            // Certainly no request: TLS, for one.
+            return self.refuse(Refusal {
+                status: http::StatusCode::BAD_REQUEST,
+                detail: "this is not an HTTP/1.1 request",
+            });
+        }
+        let end = head::end(&self.held, self.searched);
+        if end.unwrap_or(self.held.len()) > head::MAX_HEAD {
+            return self.refuse(head::TOO_LARGE);
+        }
+        let Some(end) = end else {
+            self.searched = self.held.len();
+            return;
+        };
+        self.searched = 0;
+        match head::check(&self.held[..end]) {
+            Err(refusal) => self.refuse(refusal),
+            Ok(framing) => {
+                self.heads += 1;
+                self.passed = self.held.split_to(end).freeze();
+                self.expect = match framing {
+                    Framing::Length(0) => Expect::Head,
+                    Framing::Length(length) => Expect::Body(length),
+                    Framing::Chunked => Expect::Anything,
+                };
+                self.await_head();
+            }
+        }
+    }
+
+    /// Starts the deadline for the next head, part of which may be here.
+    fn await_head(&mut self) {
+        self.reset_read(if self.held.is_empty() {
+            IDLE_DEADLINE
+        } else {
+            HEAD_DEADLINE
+        });
+    }
+
+    fn reset_read(&mut self, wait: Duration) {
+        self.read_deadline.as_mut().reset(Instant::now() + wait);
+    }
+
+    /// Reads more of a head into `held`. `Ok(false)` at the end of the stream.
+    fn poll_more_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let started = !self.held.is_empty();
+        self.held.reserve(HEAD_READ);
+        if let Poll::Ready(read) = poll_read_buf(Pin::new(&mut self.io), context, &mut self.held) {
+            let read = read?;
+            if !started && read > 0 {
+                self.reset_read(HEAD_DEADLINE);
+            }
+            return Poll::Ready(Ok(read > 0));
+        }
+        loop {
+            ready!(self.read_deadline.as_mut().poll(context));
+            if self.signals.unanswered.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            // The client waits for us, not we for it.
+            self.reset_read(IDLE_DEADLINE);
+        }
+        if started {
+            self.refuse(head::TOO_SLOW);
+            return Poll::Ready(Ok(true));
+        }
+        self.expect = Expect::Nothing;
+        Poll::Ready(Ok(false))
+    }
+
+    /// Reads body bytes from the socket, at most `left`; what is read beyond
+    /// belongs to the next head and is held.
+    fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+        left: u64,
+    ) -> Poll<io::Result<u64>> {
+        let before = out.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(context, out))?;
+        let read = out.filled().len() - before;
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(read);
+        self.held.extend_from_slice(&out.filled()[before + wanted..]);
+        out.set_filled(before + wanted);
+        Poll::Ready(Ok(wanted as u64))
+    }
+
+    /// Moves body bytes from `held` to `passed`.
+    fn pass_held(&mut self, left: u64) -> u64 {
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.held.len());
+        self.passed = self.held.split_to(length).freeze();
+        length as u64
+    }
+
+    fn body_left(&mut self, left: u64) {
+        self.expect = if left == 0 {
+            self.await_head();
+            Expect::Head
+        } else {
+            Expect::Body(left)
+        };
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.passed.has_remaining() {
+                let length = this.passed.len().min(out.remaining());
+                out.put_slice(&this.passed.split_to(length));
+                return Poll::Ready(Ok(()));
+            }
+            match this.expect {
+                Expect::Head => {
+                    if this.held.len() > this.searched {
+                        this.try_head();
+                        continue;
+                    }
+                    if !ready!(this.poll_more_head(context))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Expect::Body(left) if !this.held.is_empty() => {
+                    let passed = this.pass_held(left);
+                    this.body_left(left - passed);
+                }
+                Expect::Body(left) => {
+                    let read = ready!(this.poll_body(context, out, left))?;
+                    this.body_left(left - read);
+                    return Poll::Ready(Ok(()));
+                }
+                Expect::Anything if !this.held.is_empty() => {
+                    this.pass_held(u64::MAX);
+                }
+                Expect::Anything => return Pin::new(&mut this.io).poll_read(context, out),
+                // The answer to what was let through ends the connection; an
+                // end of the stream here would cut that answer off.
+                Expect::Nothing => return this.poll_nothing(),
+            }
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
+    fn poll_nothing(&self) -> Poll<io::Result<()>> {
+        if self.signals.refused.lock().is_some() {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Fails a write that made no progress for too long.
+    fn poll_write_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let deadline = self
+            .write_deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_DEADLINE)));
+        ready!(deadline.as_mut().poll(context));
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    fn poll_writing<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut I>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match write(Pin::new(&mut self.io), context) {
+            Poll::Ready(done) => {
+                self.write_deadline = None;
+                Poll::Ready(done)
+            }
+            Poll::Pending => self.poll_write_deadline(context).map(Err),
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut()
+            .poll_writing(context, |io, context| io.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_writing(context, |io, context| {
+            io.poll_write_vectored(context, slices)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut()
+            .poll_writing(context, |io, context| io.poll_flush(context))
+    }
+
+    /// Ends our side, then reads and forgets what the client still sends.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
+            if this.expect == Expect::Head && this.held.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(|| Linger {
+            deadline: Box::pin(tokio::time::sleep(LINGER_DEADLINE)),
+            left: LINGER_BYTES,
+        });
+        let mut scratch = [0; 16 * 1024];
+        loop {
+            if linger.deadline.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = ready!(Pin::new(&mut this.io).poll_read(context, &mut buffer));
+            let length = buffer.filled().len();
+            linger.left = linger.left.saturating_sub(length);
+            if read.is_err() || length == 0 || linger.left == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

@@ -1,0 +1,187 @@
+//! Hands requests for a tenant's host to its node, in process.
+//!
+//! Invariant: a request that came through here reaches the node as
+//! `Origin::Public`, under the label that its host name says, with forwarding
+//! headers that only this host or a trusted proxy wrote. A lease is held from
+//! the wake until the answer has ended or the node says that it stops. Owns
+//! the count of requests in flight per tenant; stops with the connections.
+
+mod body;
+mod cookies;
+mod headers;
+mod in_flight;
+mod rpc_path;
+
+use std::time::Duration;
+
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use node_api::{HttpRequest, HttpResponse, Origin};
+use tenant_manager::{AccessError, AcquireError, TenantAccess};
+
+use crate::app::App;
+use crate::client::Client;
+use crate::pages::Message;
+
+use body::Download;
+pub(crate) use body::{Upload, is_too_large};
+pub(crate) use in_flight::InFlight;
+
+/// Largest request body let through to any node. Each node's own bound, from
+/// its plan, is smaller or equal.
+const MAX_BODY: u64 = 128 << 20;
+/// What a client is told to wait when a node has too many requests in flight.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+/// What a client is told to wait while the host starts or stops.
+const NOT_READY_RETRY: Duration = Duration::from_secs(2);
+
+const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
+/// Answers a request for the node with `label`, sent to `authority`.
+pub(crate) async fn forward(
+    app: &App,
+    label: &str,
+    authority: &str,
+    client: Client,
+    request: Request<Incoming>,
+) -> HttpResponse {
+    let is_head = request.method() == Method::HEAD;
+    let accepts = headers::accept_only(request.headers());
+    match ask(app, label, authority, client, request).await {
+        Ok(mut response) => {
+            headers::clean_response(&mut response, is_head);
+            cookies::confine(response.headers_mut(), &app.hosts.node_host(label));
+            response
+        }
+        Err(message) => message.respond(&accepts),
+    }
+}
+
+/// The node's own answer, or what to say in its place.
+async fn ask(
+    app: &App,
+    label: &str,
+    authority: &str,
+    client: Client,
+    request: Request<Incoming>,
+) -> Result<HttpResponse, Message> {
+    let access = app.manager.visitor(label).map_err(no_access)?;
+    if rpc_path::is_rpc(request.uri().path()) {
+        // The node refuses it too; this spares waking it up.
+        return Err(Message::new(
+            StatusCode::FORBIDDEN,
+            "Not allowed",
+            "The node's message interface is open to its owner only, through an SSH tunnel.",
+        ));
+    }
+    if declared_length(&request) > MAX_BODY {
+        return Err(Message::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "Too large",
+            format!("A request may carry at most {} MiB.", MAX_BODY >> 20),
+        ));
+    }
+    let counted = app.in_flight.enter(access.tenant()).ok_or_else(|| {
+        Message::new(UNAVAILABLE, "This node is busy", "It has too many requests to answer at once. Try again in a moment.")
+            .retry_after(BUSY_RETRY)
+    })?;
+    let lease = app.manager.acquire(&access).await.map_err(|error| no_lease(&error, &access))?;
+    let request = prepare(request, authority, client);
+    let node = lease.node().clone();
+    let mut lease = Some(lease);
+    let mut stopping = body::stopping(node.status());
+    let answering = node.http(request, Origin::Public);
+    tokio::pin!(answering);
+    let response = tokio::select! {
+        biased;
+        response = &mut answering => response,
+        () = &mut stopping => {
+            // A stop waits for leases; the node ends what it is doing itself.
+            lease = None;
+            answering.await
+        }
+    };
+    if response.status().is_informational() {
+        return Err(Message::new(
+            StatusCode::BAD_GATEWAY,
+            "Bad answer",
+            "The app gave an answer that is not one.",
+        ));
+    }
+    Ok(response.map(|body| Download::new(body, lease, stopping, counted).boxed_unsync()))
+}
+
+fn declared_length(request: &Request<Incoming>) -> u64 {
+    let length = request.headers().get(CONTENT_LENGTH);
+    length
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The request as the node gets it: origin form, clean headers, bounded body.
+fn prepare(request: Request<Incoming>, authority: &str, client: Client) -> HttpRequest {
+    let (mut parts, body) = request.into_parts();
+    if let Some(path) = parts.uri.path_and_query() {
+        parts.uri = Uri::from(path.clone());
+    }
+    // Whatever the connection hung on it is nothing the node should reach.
+    parts.extensions.clear();
+    headers::clean_request(&mut parts.headers, authority, client);
+    HttpRequest::from_parts(parts, Upload::new(body, MAX_BODY).boxed_unsync())
+}
+
+fn no_access(error: AccessError) -> Message {
+    match error {
+        AccessError::UnknownLabel => Message::new(
+            StatusCode::NOT_FOUND,
+            "No such node",
+            "There is no node at this address. Check how it is spelled.",
+        ),
+        AccessError::NotReady => Message::new(
+            UNAVAILABLE,
+            "One moment",
+            "The host is starting or stopping. Try again in a few seconds.",
+        )
+        .retry_after(NOT_READY_RETRY),
+    }
+}
+
+/// What strangers are told; reasons are for the owner, on the dashboard.
+fn no_lease(error: &AcquireError, access: &TenantAccess) -> Message {
+    let message = |title, text| Message::new(UNAVAILABLE, title, text);
+    match error {
+        AcquireError::Stopped => message(
+            "This node is stopped",
+            "Its owner stopped it. It will answer again once its owner starts it.",
+        ),
+        AcquireError::Archived => message(
+            "This node is archived",
+            "Its owner put it away.",
+        ),
+        AcquireError::Broken { reason } => {
+            tracing::debug!(tenant = %access.tenant(), "refused a visitor of a broken node: {reason}");
+            message(
+                "This node is out of order",
+                "It could not be started. Its owner can see the reason and start it again.",
+            )
+        }
+        AcquireError::TimedOut { retry_after } => message(
+            "This node is waking up",
+            "It takes longer than usual. Try again in a few seconds.",
+        )
+        .retry_after(*retry_after),
+        AcquireError::Busy { retry_after } => message(
+            "The host is busy",
+            "Many nodes are being started. Try again in a few seconds.",
+        )
+        .retry_after(*retry_after),
+        AcquireError::ShuttingDown => message(
+            "One moment",
+            "The host is being restarted. Try again in a few seconds.",
+        )
+        .retry_after(NOT_READY_RETRY),
+    }
+}

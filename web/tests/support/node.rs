@@ -1,0 +1,229 @@
+//! A node whose answers the tests choose by path.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use lifecycle::Timestamp;
+use node_api::{
+    BoxError, ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, NodeError,
+    NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, StopReason, TenantKey,
+    TerminalSession, TerminalSize, body, empty_body,
+};
+use node_types::NodeName;
+use tokio::sync::{Notify, mpsc, watch};
+
+/// What the tests watch and decide, for all nodes of one launcher.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// Nodes launched.
+    pub launches: AtomicUsize,
+    /// Launches fail.
+    pub broken: AtomicBool,
+    /// Launches wait for `wake`.
+    pub asleep: AtomicBool,
+    pub wake: Notify,
+    /// Requests that are being answered or whose answers are being read.
+    pub using: AtomicUsize,
+    /// Told when one of them ends.
+    pub left: Notify,
+    /// Told when a request to `/hang` has arrived.
+    pub hanging: Notify,
+    /// Most bytes of a `/big` body that were made but not yet read.
+    pub made: AtomicUsize,
+}
+
+/// Boots [`FakeNode`]s.
+#[derive(Debug)]
+pub struct Launcher(pub Arc<Control>);
+
+#[async_trait]
+impl NodeLauncher for Launcher {
+    async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError> {
+        if self.0.broken.load(Ordering::SeqCst) {
+            return Err(LaunchError::Storage("secret reason".to_owned()));
+        }
+        if self.0.asleep.load(Ordering::SeqCst) {
+            self.0.wake.notified().await;
+        }
+        self.0.launches.fetch_add(1, Ordering::SeqCst);
+        Ok(Arc::new(FakeNode {
+            name: spec.name,
+            status: watch::Sender::new(NodeStatus::Active),
+            control: self.0.clone(),
+        }))
+    }
+
+    async fn purge(&self, _: TenantKey, _: &Path) -> Result<(), LaunchError> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct FakeNode {
+    name: NodeName,
+    status: watch::Sender<NodeStatus>,
+    control: Arc<Control>,
+}
+
+/// Counts a request while it lives.
+struct Using(Arc<Control>);
+
+impl Using {
+    fn new(control: &Arc<Control>) -> Self {
+        control.using.fetch_add(1, Ordering::SeqCst);
+        Self(control.clone())
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        self.0.using.fetch_sub(1, Ordering::SeqCst);
+        self.0.left.notify_one();
+    }
+}
+
+/// Size of `/big` and of its pieces.
+pub const BIG: usize = 64 << 20;
+pub const PIECE: usize = 64 << 10;
+
+/// Makes its pieces only when asked, and counts them.
+struct Big {
+    left: usize,
+    using: Using,
+}
+
+impl Body for Big {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= PIECE;
+        self.using.0.made.fetch_add(PIECE, Ordering::SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![7; PIECE])))))
+    }
+}
+
+/// Never ends.
+struct Endless {
+    sent: bool,
+    #[expect(dead_code, reason = "its drop is what counts")]
+    using: Using,
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if std::mem::replace(&mut self.sent, true) {
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"first")))))
+    }
+}
+
+/// What arrived, as text that the tests compare.
+fn describe(request: &HttpRequest, origin: Origin) -> String {
+    let mut lines = vec![format!("{origin:?} {} {}", request.method(), request.uri())];
+    for (name, value) in request.headers() {
+        lines.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+    }
+    lines.join("\n")
+}
+
+#[async_trait]
+impl NodeHandle for FakeNode {
+    fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    fn status(&self) -> watch::Receiver<NodeStatus> {
+        self.status.subscribe()
+    }
+
+    fn usage(&self) -> NodeUsage {
+        NodeUsage {
+            memory_bytes: 1000,
+            disk_bytes: 2000,
+            processes: 3,
+        }
+    }
+
+    fn last_activity(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
+        let using = Using::new(&self.control);
+        let path = request.uri().path().to_owned();
+        let mut response = HttpResponse::new(empty_body());
+        match path.as_str() {
+            "/name" => *response.body_mut() = body(self.name.to_string()),
+            "/echo" => *response.body_mut() = request.into_body(),
+            "/count" => {
+                let collected = request.into_body().collect().await;
+                *response.body_mut() = body(match collected {
+                    Ok(collected) => collected.to_bytes().len().to_string(),
+                    Err(error) => format!("error: {error}"),
+                });
+            }
+            "/big" => *response.body_mut() = Big { left: BIG, using }.boxed_unsync(),
+            "/endless" => {
+                *response.body_mut() = Endless { sent: false, using }.boxed_unsync();
+            }
+            "/hang" => {
+                self.control.hanging.notify_one();
+                std::future::pending::<()>().await;
+            }
+            "/lies" => {
+                *response.body_mut() = body("short");
+                let headers = response.headers_mut();
+                headers.append("content-length", "5000".parse().unwrap());
+                headers.append("transfer-encoding", "chunked".parse().unwrap());
+                headers.append("connection", "upgrade, x-secret".parse().unwrap());
+                headers.append("x-secret", "1".parse().unwrap());
+                headers.append("set-cookie", "a=1; Domain=localhost".parse().unwrap());
+                headers.append("set-cookie", "b=2; Path=/".parse().unwrap());
+            }
+            "/switch" => *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS,
+            _ => *response.body_mut() = body(describe(&request, origin)),
+        }
+        response
+    }
+
+    async fn serve_http(&self, _: Box<dyn ByteStream>, _: Origin) {}
+
+    async fn open_terminal(&self, _: TerminalSize) -> Result<TerminalSession, NodeError> {
+        Err(NodeError::Stopping)
+    }
+
+    async fn run_line(
+        &self,
+        _: String,
+        _: mpsc::Sender<Bytes>,
+        _: Duration,
+    ) -> Result<LineOutcome, NodeError> {
+        Err(NodeError::Stopping)
+    }
+
+    async fn stop(&self, _: StopReason) {
+        self.status.send_replace(NodeStatus::Stopped);
+    }
+}
