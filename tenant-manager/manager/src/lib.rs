@@ -10,17 +10,33 @@
 
 mod access;
 mod accounts;
+mod admission;
+mod boot;
+mod breaker;
+mod doors;
 mod error;
+mod hashing;
+mod keys;
 mod manager;
+mod nodes;
 mod principal;
+mod reconcile;
+mod recorder;
+mod slots;
+mod ssh_auth;
+mod stop;
+mod tenant;
+pub mod testing;
+mod upkeep;
 mod view;
 
 pub use access::{Lease, TenantAccess};
-pub use accounts::{AccountView, NewAccount, NewSession};
+pub use accounts::{AccountView, Accounts, NewAccount, NewSession};
 pub use error::{
     AccessError, AcquireError, AuthError, CreateError, NodeOpError, PromoteError, RegisterError,
     SignInError, SshAuthError, SshPasswordError,
 };
-pub use manager::Manager;
+pub use keys::{HostIdentity, IdentityError};
+pub use manager::{Manager, ManagerLimits, ManagerOptions, StartError};
 pub use principal::Principal;
 pub use view::{Availability, NodeView, Reason, Usage};

@@ -1,240 +1,317 @@
-//! The manager's handle.
+//! Starting and stopping the manager, and its handle.
+//!
+//! Starting raises the generation of every tenant placed here, loads them all,
+//! and boots those that should run. Shutdown stops every node, several at a
+//! time, then the manager's own tasks.
 
-use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use node_api::Secret;
+use futures::StreamExt;
+use lifecycle::{Clock, Entropy, Tasks};
+use node_api::{NodeLauncher, Secret, StopReason};
+use parking_lot::{Mutex, RwLock};
+use tenant_model::{Plan, Repositories, StorageError, TenantId};
+use tokio::time::Instant;
 
-use crate::*;
+use crate::accounts::{AccountView, Accounts, NewAccount, NewSession};
+use crate::admission::Admission;
+use crate::error::{AuthError, PromoteError, RegisterError, SignInError};
+use crate::keys::HostIdentity;
+use crate::principal::Principal;
+use crate::recorder::Recorder;
+use crate::slots::Slots;
+use crate::ssh_auth::Limiter;
+use crate::tenant::{Registry, Tenant};
+use crate::{boot, stop, upkeep};
+
+/// Nodes stopped at once at shutdown.
+const STOPS_AT_ONCE: usize = 16;
+
+/// How long things may take and how many may happen at once.
+#[derive(Debug, Clone, Copy)]
+pub struct ManagerLimits {
+    /// Boots of the host at once.
+    pub boots_at_once: usize,
+    /// How long someone waits for a node to wake.
+    pub acquire_deadline: Duration,
+    /// A boot that takes longer gives its place to others.
+    pub boot_deadline: Duration,
+    /// From `delete` with purge until everything is removed.
+    pub purge_grace: Duration,
+}
+
+impl Default for ManagerLimits {
+    fn default() -> Self {
+        Self {
+            boots_at_once: 4,
+            acquire_deadline: Duration::from_secs(30),
+            boot_deadline: Duration::from_secs(60),
+            purge_grace: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// What a manager is made of.
+#[derive(Debug)]
+pub struct ManagerOptions {
+    /// Where the control plane keeps things.
+    pub repositories: Repositories,
+    /// Boots nodes.
+    pub launcher: Arc<dyn NodeLauncher>,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, secure.
+    pub entropy: Arc<dyn Entropy>,
+    /// The manager's own set of tasks, a child of the host's.
+    pub tasks: Tasks,
+    /// Tenants' files are under `nodes/` of it.
+    pub data_dir: PathBuf,
+    /// Who this host is.
+    pub identity: HostIdentity,
+    /// A node's name is its label, a dot, and this.
+    pub node_suffix: String,
+    /// Plan of new accounts.
+    pub plan: Plan,
+    /// A node unused for so long hibernates; zero: never.
+    pub idle_after: Duration,
+    /// Bounds.
+    pub limits: ManagerLimits,
+}
+
+/// Why the manager did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("failed to load the nodes of this host: {0}")]
+    Storage(#[from] StorageError),
+    /// The key file is not the one the database's keys were sealed with.
+    #[error(
+        "the key file `kek` in the data directory is not the one this host's nodes were made \
+         with; restore the right one (nothing has been changed)"
+    )]
+    WrongKey,
+    /// The suffix makes no names.
+    #[error("the node suffix `{0}` makes no node names; use one such as `dev`")]
+    BadSuffix(String),
+}
 
 /// The handle; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Manager;
+pub struct Manager(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) repositories: Repositories,
+    pub(crate) launcher: Arc<dyn NodeLauncher>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tasks: Tasks,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) identity: HostIdentity,
+    pub(crate) node_suffix: String,
+    pub(crate) idle_after: Duration,
+    pub(crate) limits: ManagerLimits,
+    pub(crate) accounts: Accounts,
+    pub(crate) registry: RwLock<Registry>,
+    pub(crate) slots: Slots,
+    pub(crate) admission: Admission,
+    pub(crate) recorder: Recorder,
+    pub(crate) ssh_limiter: Mutex<Limiter>,
+    /// A write may have happened that memory does not know of.
+    pub(crate) reload: std::sync::atomic::AtomicBool,
+}
 
 impl Manager {
-    /// Signs someone up.
+    /// Takes over the tenants of this host and starts looking after them.
     ///
     /// # Errors
-    /// As said there.
+    /// [`StartError`]; then nothing runs.
+    pub async fn start(options: ManagerOptions) -> Result<Self, StartError> {
+        let ManagerOptions {
+            repositories,
+            launcher,
+            clock,
+            entropy,
+            tasks,
+            data_dir,
+            identity,
+            node_suffix,
+            plan,
+            idle_after,
+            limits,
+        } = options;
+        if node_types::NodeName::new(&format!("a.{node_suffix}")).is_err() {
+            return Err(StartError::BadSuffix(node_suffix));
+        }
+        let check = identity.key_check(&*entropy).ok_or(StartError::WrongKey)?;
+        let tenants = repositories.tenants.clone();
+        let host = tenants
+            .register_host(identity.host, &check, clock.now())
+            .await?;
+        // Before any generation is raised: a host with the wrong key must
+        // leave everything as it is.
+        if !identity.passes(&host.key_check) {
+            return Err(StartError::WrongKey);
+        }
+        let mut registry = Registry::default();
+        for row in tenants.claim(identity.host).await? {
+            let label = row.label.clone();
+            if let Err(error) = registry.add(row) {
+                tracing::error!(%label, "failed to load a tenant: {error}");
+            }
+        }
+        let accounts = Accounts::new(
+            repositories.clone(),
+            clock.clone(),
+            entropy.clone(),
+            &tasks,
+            plan,
+        );
+        let inner = Arc::new(Inner {
+            recorder: Recorder::start(repositories.tenants.clone(), &tasks),
+            admission: Admission::new(limits.boots_at_once),
+            registry: RwLock::new(registry),
+            repositories,
+            launcher,
+            clock,
+            entropy,
+            tasks,
+            data_dir,
+            identity,
+            node_suffix,
+            idle_after,
+            limits,
+            accounts,
+            slots: Slots::default(),
+            ssh_limiter: Mutex::default(),
+            reload: false.into(),
+        });
+        upkeep::start(&inner);
+        upkeep::pass(&inner).await;
+        Ok(Self(inner))
+    }
+
+    /// Stops every node, telling open terminals that the host goes down.
+    /// Returns whether all ended within `grace`.
+    ///
+    /// # Cancel-Safety
+    /// Safe; nothing begins any more, and the call may be repeated.
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        let inner = &self.0;
+        let deadline = Instant::now() + grace;
+        inner.slots.close();
+        let all_down = tokio::time::timeout_at(deadline, async {
+            loop {
+                let (attached, barriers) = inner.slots.busy();
+                if attached.is_empty() && barriers.is_empty() {
+                    return;
+                }
+                futures::stream::iter(attached)
+                    .for_each_concurrent(STOPS_AT_ONCE, |tenant| self.stop_for_shutdown(tenant))
+                    .await;
+                for barrier in barriers {
+                    barrier.wait().await;
+                }
+            }
+        })
+        .await
+        .is_ok();
+        if !all_down {
+            tracing::warn!("nodes did not stop in time; they end with the process");
+        }
+        // The recorder and the timers still get a moment to end by themselves.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let tasks_ended = inner.tasks.shutdown(left.max(Duration::from_secs(1))).await;
+        all_down && tasks_ended
+    }
+
+    async fn stop_for_shutdown(&self, id: TenantId) {
+        let Some(tenant) = self.0.registry.read().get(id) else {
+            return;
+        };
+        if let Some((guard, node)) = self.0.slots.begin_stop(id, |_| true) {
+            stop::run(&self.0, &tenant, &node, guard, StopReason::HostShutdown).await;
+        }
+    }
+
+    /// Makes an account and signs it in.
+    ///
+    /// # Errors
+    /// [`RegisterError`].
     pub async fn register(
         &self,
         email: &str,
         password: Secret<String>,
     ) -> Result<NewAccount, RegisterError> {
-        let _ = (email, password);
-        Err(RegisterError::Unavailable("not built yet".to_owned()))
+        self.0.accounts.register(email, password).await
     }
 
     /// Begins a session.
     ///
     /// # Errors
-    /// As said there.
+    /// [`SignInError`].
     pub async fn sign_in(
         &self,
         email: &str,
         password: Secret<String>,
     ) -> Result<NewSession, SignInError> {
-        let _ = (email, password);
-        Err(SignInError::Unavailable("not built yet".to_owned()))
+        self.0.accounts.sign_in(email, password).await
     }
 
     /// Whose token this is.
     ///
     /// # Errors
-    /// As said there.
+    /// [`AuthError`].
     pub async fn authenticate(&self, token: &str) -> Result<Principal, AuthError> {
-        let _ = (token,);
-        Err(AuthError::Unavailable("not built yet".to_owned()))
+        self.0.accounts.authenticate(token).await
     }
 
     /// Ends the session.
     ///
     /// # Errors
-    /// As said there.
+    /// [`AuthError`].
     pub async fn sign_out(&self, principal: &Principal) -> Result<(), AuthError> {
-        let _ = (principal,);
-        Err(AuthError::Unavailable("not built yet".to_owned()))
+        self.0.accounts.sign_out(principal).await
     }
 
     /// The account.
     ///
     /// # Errors
-    /// As said there.
+    /// [`AuthError`].
     pub async fn account(&self, principal: &Principal) -> Result<AccountView, AuthError> {
-        let _ = (principal,);
-        Err(AuthError::Unavailable("not built yet".to_owned()))
+        self.0.accounts.account(principal).await
     }
 
-    /// Makes an operator.
+    /// Makes the account of `email` an operator.
     ///
     /// # Errors
-    /// As said there.
+    /// [`PromoteError`].
     pub async fn promote_operator(&self, email: &str) -> Result<(), PromoteError> {
-        let _ = (email,);
-        Err(PromoteError::Unavailable("not built yet".to_owned()))
+        self.0.accounts.promote_operator(email).await
     }
+}
 
-    /// Whether a label can be had.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn availability(&self, label: &str) -> Result<Availability, NodeOpError> {
-        let _ = (label,);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
+impl Inner {
+    /// Does the next thing about one tenant, if there is one. Returns at once;
+    /// whatever it begins ends by coming back here.
+    pub(crate) fn reconcile(self: &Arc<Self>, tenant: &Arc<Tenant>) {
+        use crate::reconcile::{Observed, Step, step};
 
-    /// Makes a node.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn create_node(
-        &self,
-        principal: &Principal,
-        label: &str,
-        password: Secret<String>,
-    ) -> Result<NodeView, CreateError> {
-        let _ = (principal, label, password);
-        Err(CreateError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// The account's nodes.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeView>, NodeOpError> {
-        let _ = (principal,);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// One node.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn node(&self, principal: &Principal, label: &str) -> Result<NodeView, NodeOpError> {
-        let _ = (principal, label);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Starts it.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn start_node(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<NodeView, NodeOpError> {
-        let _ = (principal, label);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Stops it.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn stop_node(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<NodeView, NodeOpError> {
-        let _ = (principal, label);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Restarts it.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn restart_node(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<NodeView, NodeOpError> {
-        let _ = (principal, label);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Puts it to sleep.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn hibernate_node(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<NodeView, NodeOpError> {
-        let _ = (principal, label);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Archives it.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn delete_node(
-        &self,
-        principal: &Principal,
-        label: &str,
-        purge: bool,
-    ) -> Result<NodeView, NodeOpError> {
-        let _ = (principal, label, purge);
-        Err(NodeOpError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Shows the SSH password.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn ssh_password(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<Secret<String>, SshPasswordError> {
-        let _ = (principal, label);
-        Err(SshPasswordError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Changes the SSH password.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn rotate_ssh_password(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<Secret<String>, SshPasswordError> {
-        let _ = (principal, label);
-        Err(SshPasswordError::Unavailable("not built yet".to_owned()))
-    }
-
-    /// Anyone's access to the public pages.
-    ///
-    /// # Errors
-    /// As said there.
-    pub fn visitor(&self, label: &str) -> Result<TenantAccess, AccessError> {
-        let _ = (label,);
-        Err(AccessError::NotReady)
-    }
-
-    /// The owner's access by SSH.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn ssh_sign_in(
-        &self,
-        label: &str,
-        password: &str,
-        peer: IpAddr,
-    ) -> Result<TenantAccess, SshAuthError> {
-        let _ = (label, password, peer);
-        Err(SshAuthError::Wrong)
-    }
-
-    /// A running node.
-    ///
-    /// # Errors
-    /// As said there.
-    pub async fn acquire(&self, access: &TenantAccess) -> Result<Lease, AcquireError> {
-        let _ = (access,);
-        Err(AcquireError::ShuttingDown)
+        let intent = tenant.intent(Instant::now(), self.clock.now());
+        let (observed, _) = self.slots.observe(tenant.id);
+        match step(intent, observed) {
+            // It runs: a wish that it may run is granted.
+            Step::Nothing if observed == Observed::Active => {
+                tenant.state.lock().boot_wanted = false;
+            }
+            Step::Nothing => {}
+            Step::Boot => boot::begin(self, tenant),
+            Step::CancelBoot => self.slots.cancel_boot(tenant.id),
+            Step::Stop => stop::begin(self, tenant, StopReason::Owner, |_| true),
+            Step::Purge => stop::begin_purge(self, tenant),
+            Step::Forget => self.registry.write().remove(tenant),
+        }
     }
 }

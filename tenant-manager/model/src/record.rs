@@ -40,9 +40,9 @@ pub struct Credentials {
     pub password_hash: String,
 }
 
-/// Sign-ins tried within the current window, this one included.
+/// Wrong passwords within a window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attempts {
+pub struct Failures {
     /// How many.
     pub count: u32,
     /// When the window began.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{
-    Account, AccountId, Attempts, Change, Credentials, DesiredState, Email, Generation, Host,
+    Account, AccountId, Change, Credentials, DesiredState, Email, Failures, Generation, Host,
     HostId, Label, NewAccount, NewSession, NewTenant, Role, Session, SessionId, SshAccess, Tenant,
     TenantId,
 };
@@ -85,24 +85,29 @@ pub trait AccountRepository: Send + Sync + fmt::Debug {
         at: OffsetDateTime,
     ) -> Result<bool, StorageError>;
 
-    /// Counts a sign-in for the address with this hash, whether it has an
-    /// account or not, before its password is looked at: attempts made at once
-    /// are all counted. A window older than `window` begins anew.
+    /// The wrong passwords lately given for the address with this hash,
+    /// whether it has an account or not.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`].
-    async fn count_attempt(
+    async fn failures(&self, email_hash: [u8; 32]) -> Result<Option<Failures>, StorageError>;
+
+    /// Counts one more. A window older than `window` begins anew.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn count_failure(
         &self,
         email_hash: [u8; 32],
         at: OffsetDateTime,
         window: Duration,
-    ) -> Result<Attempts, StorageError>;
+    ) -> Result<(), StorageError>;
 
-    /// Forgets the attempts, after a right password.
+    /// Forgets them, after a right password.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`].
-    async fn forget_attempts(&self, email_hash: [u8; 32]) -> Result<(), StorageError>;
+    async fn forget_failures(&self, email_hash: [u8; 32]) -> Result<(), StorageError>;
 }
 
 /// Keeps sessions.

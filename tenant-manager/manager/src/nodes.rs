@@ -1,0 +1,414 @@
+//! What an owner does with nodes. Each operation keeps the wish, then lets
+//! [`Inner::reconcile`] begin the work and returns.
+//!
+//! A wish is kept and acted on in a task of the manager: a caller who hangs up
+//! in between does not leave the database and memory saying different things.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lifecycle::TaskKind;
+use node_api::{Secret, StopReason};
+use node_types::NodeName;
+use tenant_model::{
+    Conflict, DesiredState, Label, LabelError, NewTenant, SshAccess, StorageError, TenantId,
+    check_node_password,
+};
+use tokio::sync::oneshot;
+
+use crate::error::{CreateError, NodeOpError, SshPasswordError, unavailable};
+use crate::keys::{Purpose, TenantSeal, random};
+use crate::manager::{Inner, Manager};
+use crate::principal::Principal;
+use crate::reconcile::Observed;
+use crate::tenant::Tenant;
+use crate::view::{Availability, NodeView, Reason};
+use crate::{ssh_auth, stop};
+
+/// How long after a sign-in the SSH password is shown.
+const REVEAL: time::Duration = time::Duration::minutes(10);
+/// What people read when the host goes down under their request.
+const GOING_DOWN: &str = "the host is shutting down; try again in a moment";
+
+/// What an owner wants of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Start,
+    Stop,
+    Restart,
+    Delete { purge: bool },
+}
+
+impl Manager {
+    /// Whether a label can be had.
+    ///
+    /// # Errors
+    /// [`NodeOpError::Unavailable`].
+    pub async fn availability(&self, label: &str) -> Result<Availability, NodeOpError> {
+        let no = |reason| Availability {
+            available: false,
+            reason: Some(reason),
+        };
+        let label = match Label::parse(label) {
+            Ok(label) => label,
+            Err(LabelError::Invalid) => return Ok(no(Reason::Invalid)),
+            Err(LabelError::Reserved) => return Ok(no(Reason::Reserved)),
+        };
+        let taken = self.0.repositories.tenants.label_taken(&label).await;
+        match taken {
+            Ok(true) => Ok(no(Reason::Taken)),
+            Ok(false) => Ok(Availability {
+                available: true,
+                reason: None,
+            }),
+            Err(error) => Err(NodeOpError::Unavailable(unavailable(&error))),
+        }
+    }
+
+    /// Makes a node and begins booting it.
+    ///
+    /// # Errors
+    /// [`CreateError`]; then nothing of it is left.
+    pub async fn create_node(
+        &self,
+        principal: &Principal,
+        label: &str,
+        password: Secret<String>,
+    ) -> Result<NodeView, CreateError> {
+        let label = Label::parse(label).map_err(|e| CreateError::BadLabel(e.to_string()))?;
+        check_node_password(password.expose())
+            .map_err(|e| CreateError::WeakPassword(e.to_string()))?;
+        let name = NodeName::new(&format!("{label}.{}", self.0.node_suffix))
+            .map_err(|e| CreateError::BadLabel(e.to_string()))?;
+        if self.0.registry.read().labelled(label.as_str()).is_some() {
+            return Err(CreateError::Taken);
+        }
+        let (inner, principal) = (self.0.clone(), principal.clone());
+        self.to_the_end(async move { create(&inner, &principal, label, name, password).await })
+            .await
+            .unwrap_or_else(|| Err(CreateError::Unavailable(GOING_DOWN.to_owned())))
+    }
+
+    /// The account's nodes, oldest first.
+    ///
+    /// # Errors
+    /// None today: memory answers.
+    #[expect(clippy::unused_async, reason = "a fleet will ask the database")]
+    pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeView>, NodeOpError> {
+        let tenants = self.0.registry.read().of_account(principal.account());
+        Ok(tenants.iter().map(|tenant| self.0.view(tenant)).collect())
+    }
+
+    /// One node.
+    ///
+    /// # Errors
+    /// [`NodeOpError::NotFound`].
+    #[expect(clippy::unused_async, reason = "a fleet will ask the database")]
+    pub async fn node(&self, principal: &Principal, label: &str) -> Result<NodeView, NodeOpError> {
+        let tenant = self.owned(principal, label);
+        tenant
+            .map(|tenant| self.0.view(&tenant))
+            .ok_or(NodeOpError::NotFound)
+    }
+
+    /// Starts a stopped node, wakes a sleeping one, tries a broken one again.
+    ///
+    /// # Errors
+    /// [`NodeOpError`].
+    pub async fn start_node(
+        &self,
+        principal: &Principal,
+        label: &str,
+    ) -> Result<NodeView, NodeOpError> {
+        self.wish(principal, label, Wish::Start).await
+    }
+
+    /// Stops a node until it is started.
+    ///
+    /// # Errors
+    /// [`NodeOpError`].
+    pub async fn stop_node(
+        &self,
+        principal: &Principal,
+        label: &str,
+    ) -> Result<NodeView, NodeOpError> {
+        self.wish(principal, label, Wish::Stop).await
+    }
+
+    /// Stops a node and starts it again.
+    ///
+    /// # Errors
+    /// [`NodeOpError`].
+    pub async fn restart_node(
+        &self,
+        principal: &Principal,
+        label: &str,
+    ) -> Result<NodeView, NodeOpError> {
+        self.wish(principal, label, Wish::Restart).await
+    }
+
+    /// Puts a running node to sleep, whoever uses it; it wakes on demand.
+    ///
+    /// # Errors
+    /// [`NodeOpError`].
+    #[expect(clippy::unused_async, reason = "the same shape as its siblings")]
+    pub async fn hibernate_node(
+        &self,
+        principal: &Principal,
+        label: &str,
+    ) -> Result<NodeView, NodeOpError> {
+        let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
+        let desired = tenant.state.lock().desired;
+        if desired != DesiredState::Running {
+            return Err(NodeOpError::Conflict(format!(
+                "the node is {desired}: only a running node can hibernate"
+            )));
+        }
+        if self.0.slots.observe(tenant.id).0 == Observed::Booting {
+            let text = "the node is starting; try again when it is active".to_owned();
+            return Err(NodeOpError::Conflict(text));
+        }
+        stop::begin(&self.0, &tenant, StopReason::Idle, |_| true);
+        Ok(self.0.view(&tenant))
+    }
+
+    /// Archives a node; with `purge` everything of it is removed after a
+    /// grace period.
+    ///
+    /// # Errors
+    /// [`NodeOpError`].
+    pub async fn delete_node(
+        &self,
+        principal: &Principal,
+        label: &str,
+        purge: bool,
+    ) -> Result<NodeView, NodeOpError> {
+        self.wish(principal, label, Wish::Delete { purge }).await
+    }
+
+    /// Shows the SSH password, shortly after a sign-in only.
+    ///
+    /// # Errors
+    /// [`SshPasswordError`].
+    #[expect(clippy::unused_async, reason = "the same shape as its siblings")]
+    pub async fn ssh_password(
+        &self,
+        principal: &Principal,
+        label: &str,
+    ) -> Result<Secret<String>, SshPasswordError> {
+        let tenant = self.revealable(principal, label)?;
+        let sealed = tenant.state.lock().ssh.sealed.clone();
+        let opened = TenantSeal::unwrap(tenant.id, &tenant.keys, &self.0.identity.kek)
+            .and_then(|seal| seal.open(Purpose::SshPassword, &sealed));
+        opened
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .map(Secret::new)
+            .ok_or_else(|| {
+                tracing::error!(tenant_id = %tenant.id, "failed to open the SSH password");
+                let text = "the password cannot be read; make a new one instead";
+                SshPasswordError::Unavailable(text.to_owned())
+            })
+    }
+
+    /// Makes a new SSH password; open sessions go on.
+    ///
+    /// # Errors
+    /// [`SshPasswordError`].
+    pub async fn rotate_ssh_password(
+        &self,
+        principal: &Principal,
+        label: &str,
+    ) -> Result<Secret<String>, SshPasswordError> {
+        let tenant = self.revealable(principal, label)?;
+        let (inner, principal) = (self.0.clone(), principal.clone());
+        let rotate = async move {
+            let _turn = tenant.wishes.lock().await;
+            let failed = |text: String| SshPasswordError::Unavailable(text);
+            let seal = TenantSeal::unwrap(tenant.id, &tenant.keys, &inner.identity.kek)
+                .map_err(|e| failed(e.to_string()))?;
+            let (password, ssh) = ssh_access(&inner, tenant.id, &seal)?;
+            let change = tenant.change(Some(principal.account()), inner.clock.now());
+            let written = inner.repositories.tenants.set_ssh(change, &ssh).await;
+            written.map_err(|error| failed(inner.not_written(&tenant, &error)))?;
+            tenant.state.lock().ssh = ssh;
+            Ok(password)
+        };
+        self.to_the_end(rotate)
+            .await
+            .unwrap_or_else(|| Err(SshPasswordError::Unavailable(GOING_DOWN.to_owned())))
+    }
+
+    fn owned(&self, principal: &Principal, label: &str) -> Option<Arc<Tenant>> {
+        let tenant = self.0.registry.read().labelled(label)?;
+        (tenant.account == principal.account()).then_some(tenant)
+    }
+
+    fn revealable(
+        &self,
+        principal: &Principal,
+        label: &str,
+    ) -> Result<Arc<Tenant>, SshPasswordError> {
+        let tenant = self.owned(principal, label);
+        let tenant = tenant.ok_or(SshPasswordError::NotFound)?;
+        let age = self.0.clock.now() - principal.signed_in_at();
+        if age > REVEAL {
+            return Err(SshPasswordError::SignInAgain);
+        }
+        Ok(tenant)
+    }
+
+    async fn wish(
+        &self,
+        principal: &Principal,
+        label: &str,
+        wish: Wish,
+    ) -> Result<NodeView, NodeOpError> {
+        let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
+        let (inner, principal) = (self.0.clone(), principal.clone());
+        self.to_the_end(async move { grant(&inner, &principal, &tenant, wish).await })
+            .await
+            .unwrap_or_else(|| Err(NodeOpError::Unavailable(GOING_DOWN.to_owned())))
+    }
+
+    /// Runs `work` to its end even if the caller goes away; `None` if the host
+    /// goes down first.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        if self.0.slots.is_closing() {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let work = async move {
+            // Nobody waits any more: the work is done all the same.
+            let _ = sender.send(work.await);
+        };
+        self.0
+            .tasks
+            .spawn(TaskKind::graceful("node operation"), work);
+        receiver.await.ok()
+    }
+}
+
+async fn create(
+    inner: &Arc<Inner>,
+    principal: &Principal,
+    label: Label,
+    name: NodeName,
+    password: Secret<String>,
+) -> Result<NodeView, CreateError> {
+    let failed = CreateError::Unavailable;
+    let id = TenantId::from_random(random(&*inner.entropy));
+    let (seal, keys) = TenantSeal::create(id, &inner.identity.kek, &*inner.entropy)
+        .map_err(|e| failed(e.to_string()))?;
+    let (_, ssh) = ssh_access(inner, id, &seal).map_err(|e| failed(e.to_string()))?;
+    let hasher = inner.accounts.hasher();
+    let login = hasher.node_verifiers(password, name.to_string()).await;
+    let new = NewTenant {
+        id,
+        account: principal.account(),
+        label,
+        name: name.to_string(),
+        host: inner.identity.host,
+        keys,
+        login: login.map_err(|e| failed(e.to_string()))?,
+        ssh,
+        created_at: inner.clock.now(),
+    };
+    let row = match inner.repositories.tenants.insert(new).await {
+        Ok(row) => row,
+        Err(StorageError::Conflict(Conflict::Quota { limit })) => {
+            return Err(CreateError::Quota { limit });
+        }
+        Err(StorageError::Conflict(_)) => return Err(CreateError::Taken),
+        Err(error) => {
+            // It may have been written all the same.
+            inner.reload.store(true, Ordering::Release);
+            return Err(failed(unavailable(&error)));
+        }
+    };
+    let added = inner.registry.write().add(row);
+    let tenant = added.map_err(|e| failed(e.to_string()))?;
+    inner.reconcile(&tenant);
+    Ok(inner.view(&tenant))
+}
+
+/// A fresh SSH password, and how it is kept.
+fn ssh_access(
+    inner: &Inner,
+    tenant: TenantId,
+    seal: &TenantSeal,
+) -> Result<(Secret<String>, SshAccess), SshPasswordError> {
+    let password = ssh_auth::generate(&*inner.entropy);
+    let plain = password.expose().as_bytes();
+    let sealed = seal
+        .seal(Purpose::SshPassword, plain, &*inner.entropy)
+        .map_err(|e| SshPasswordError::Unavailable(e.to_string()))?;
+    let verifier = ssh_auth::verifier(tenant, password.expose());
+    Ok((password, SshAccess { verifier, sealed }))
+}
+
+async fn grant(
+    inner: &Arc<Inner>,
+    principal: &Principal,
+    tenant: &Arc<Tenant>,
+    wish: Wish,
+) -> Result<NodeView, NodeOpError> {
+    let _turn = tenant.wishes.lock().await;
+    let now = inner.clock.now();
+    let (was, purge_at) = {
+        let state = tenant.state.lock();
+        (state.desired, state.purge_at)
+    };
+    let (desired, purge_at) = match wish {
+        Wish::Delete { purge } => {
+            let fresh = purge.then(|| now + inner.limits.purge_grace);
+            (DesiredState::Archived, purge_at.or(fresh))
+        }
+        _ if was == DesiredState::Archived => {
+            let text = "the node is archived: it can only be purged".to_owned();
+            return Err(NodeOpError::Conflict(text));
+        }
+        Wish::Stop => (DesiredState::Stopped, None),
+        Wish::Start | Wish::Restart => (DesiredState::Running, None),
+    };
+    let unchanged = was == desired && tenant.state.lock().purge_at == purge_at;
+    if !unchanged {
+        let change = tenant.change(Some(principal.account()), now);
+        let tenants = &inner.repositories.tenants;
+        let written = tenants.set_desired(change, desired, purge_at).await;
+        written.map_err(|error| NodeOpError::Unavailable(inner.not_written(tenant, &error)))?;
+    }
+    {
+        let mut state = tenant.state.lock();
+        state.desired = desired;
+        state.purge_at = purge_at;
+        state.restart = wish == Wish::Restart;
+        state.boot_wanted = matches!(wish, Wish::Start | Wish::Restart);
+        if state.boot_wanted {
+            state.breaker.reset();
+        }
+    }
+    inner.reconcile(tenant);
+    Ok(inner.view(tenant))
+}
+
+impl Inner {
+    pub(crate) fn view(&self, tenant: &Tenant) -> NodeView {
+        let (observed, node) = self.slots.observe(tenant.id);
+        tenant.view(observed, node.as_deref())
+    }
+
+    /// What people read when a write failed. When another host has taken the
+    /// tenant over, its node here has to end.
+    fn not_written(self: &Arc<Self>, tenant: &Arc<Tenant>, error: &StorageError) -> String {
+        if *error == StorageError::Fenced {
+            tracing::error!(tenant_id = %tenant.id, "the tenant was taken over by another host");
+            tenant.state.lock().lost = true;
+            self.reconcile(tenant);
+        }
+        unavailable(error)
+    }
+}

@@ -1,0 +1,125 @@
+//! Stopping a node, which is also hibernating it; and removing what an
+//! archived one leaves.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use lifecycle::TaskKind;
+use node_api::StopReason;
+use tracing::Instrument;
+
+use crate::manager::Inner;
+use crate::slots::{Doing, SlotGuard, TenantNode};
+use crate::tenant::Tenant;
+
+/// How long holders of leases may take to let go of a node that is down.
+const LEASES: Duration = Duration::from_secs(10);
+/// A stop that takes longer is worth a line in the log.
+const SLOW: Duration = Duration::from_secs(30);
+/// Wait after a purge that failed.
+const PURGE_AGAIN: Duration = Duration::from_secs(60);
+
+/// Stops the tenant's node in the background, if it runs and `agrees`.
+pub(crate) fn begin(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    reason: StopReason,
+    agrees: impl FnOnce(&Arc<TenantNode>) -> bool,
+) {
+    if let Some((guard, node)) = inner.slots.begin_stop(tenant.id, agrees) {
+        spawn(inner, tenant, node, guard, reason);
+    }
+}
+
+/// Stops `node` in the background.
+pub(crate) fn spawn(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    node: Arc<TenantNode>,
+    guard: SlotGuard,
+    reason: StopReason,
+) {
+    let span = tracing::info_span!("stop", tenant_id = %tenant.id, label = %tenant.label);
+    let (inner, tenant) = (inner.clone(), tenant.clone());
+    let tasks = inner.tasks.clone();
+    let stop = async move {
+        run(&inner, &tenant, &node, guard, reason).await;
+        metrics::gauge!("berth_nodes_active").decrement(1.0);
+        inner.reconcile(&tenant);
+    };
+    tasks.spawn(TaskKind::graceful("stop node"), stop.instrument(span));
+}
+
+/// Stops `node` to the end: no new leases, the node itself, then the leases.
+pub(crate) async fn run(
+    inner: &Arc<Inner>,
+    tenant: &Tenant,
+    node: &TenantNode,
+    guard: SlotGuard,
+    reason: StopReason,
+) {
+    let closed = node.gate.close();
+    tokio::pin!(closed);
+    // Polled once now: from here on nobody enters.
+    let _ = futures::poll!(closed.as_mut());
+    tenant.state.lock().disk_bytes = node.handle.usage().disk_bytes;
+    let stopping = AssertUnwindSafe(node.handle.stop(reason)).catch_unwind();
+    tokio::pin!(stopping);
+    let stopped = match tokio::time::timeout(SLOW, stopping.as_mut()).await {
+        Ok(stopped) => stopped,
+        Err(_) => {
+            tracing::warn!("the node takes more than {SLOW:?} to stop; waiting on");
+            stopping.await
+        }
+    };
+    if stopped.is_err() {
+        tracing::error!("stopping the node panicked");
+    }
+    // What they hold is an empty shell by now; another boot can do it no harm.
+    if tokio::time::timeout(LEASES, closed).await.is_err() {
+        tracing::warn!(leases = node.gate.users(), "leases outlive their node");
+    }
+    node.set_down();
+    guard.rest();
+    let outcome = match reason {
+        StopReason::Owner => "owner",
+        StopReason::Idle => "idle",
+        StopReason::HostShutdown => "shutdown",
+    };
+    metrics::counter!("berth_node_stops_total", "reason" => outcome).increment(1);
+    tracing::debug!(host = %inner.identity.host, "the node is down");
+}
+
+/// Removes everything of an archived tenant in the background.
+pub(crate) fn begin_purge(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
+    let Some(guard) = inner.slots.begin(tenant.id, Doing::Purging) else {
+        return;
+    };
+    let span = tracing::info_span!("purge", tenant_id = %tenant.id, label = %tenant.label);
+    let (inner, tenant) = (inner.clone(), tenant.clone());
+    let tasks = inner.tasks.clone();
+    let purge = async move {
+        if let Err(error) = purge(&inner, &tenant).await {
+            tracing::warn!("failed to purge, trying again later: {error}");
+            let again = inner.clock.now() + PURGE_AGAIN;
+            tenant.state.lock().purge_at = Some(again);
+        } else {
+            inner.registry.write().remove(&tenant);
+            tracing::info!("the tenant is purged");
+        }
+        guard.rest();
+    };
+    tasks.spawn(TaskKind::graceful("purge tenant"), purge.instrument(span));
+}
+
+/// The data first: with the row gone nobody would come back for it.
+async fn purge(inner: &Inner, tenant: &Tenant) -> Result<(), String> {
+    let root = tenant.vfs_root(&inner.data_dir);
+    let removed = inner.launcher.purge(tenant.key(), &root).await;
+    removed.map_err(|error| error.to_string())?;
+    let change = tenant.change(None, inner.clock.now());
+    let ended = inner.repositories.tenants.purge(change).await;
+    ended.map_err(|error| error.to_string())
+}

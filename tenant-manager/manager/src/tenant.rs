@@ -1,0 +1,298 @@
+//! A tenant of this host as the manager keeps it in memory: enough to wake its
+//! node and to let people in without asking the database.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use lifecycle::Timestamp;
+use node_api::{LoginVerifiers, NodeLimits, NodeSpec, TenantKey};
+use node_types::NodeName;
+use parking_lot::Mutex;
+use tenant_model::{
+    AccountId, Change, DesiredState, Generation, Label, NodeStatus, Plan, SshAccess,
+    StoredVerifiers, TenantId, WrappedKeys,
+};
+use tokio::time::Instant;
+
+use crate::access::TenantAccess;
+use crate::admission::AccountPermits;
+use crate::breaker::Breaker;
+use crate::keys::{Key, TenantSeal, Unopenable};
+use crate::reconcile::{Intent, Observed};
+use crate::slots::TenantNode;
+use crate::view::{NodeView, Usage};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) account: AccountId,
+    pub(crate) label: Label,
+    pub(crate) name: NodeName,
+    pub(crate) keys: WrappedKeys,
+    pub(crate) permits: AccountPermits,
+    incarnation: u32,
+    login: StoredVerifiers,
+    plan: Plan,
+    created_at: Timestamp,
+    /// Held from a write to the database until memory says the same, so that
+    /// two wishes at once end the same way in both. Taken before `state`.
+    pub(crate) wishes: tokio::sync::Mutex<()>,
+    pub(crate) state: Mutex<State>,
+}
+
+/// What changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) generation: Generation,
+    pub(crate) desired: DesiredState,
+    pub(crate) ssh: SshAccess,
+    pub(crate) last_started: Option<Timestamp>,
+    pub(crate) purge_at: Option<Timestamp>,
+    /// It is to run now, not only on demand.
+    pub(crate) boot_wanted: bool,
+    /// The node that runs now is to end first.
+    pub(crate) restart: bool,
+    /// Its boot has not been admitted yet.
+    pub(crate) queued: bool,
+    /// The database gave it to another host.
+    pub(crate) lost: bool,
+    pub(crate) breaker: Breaker,
+    /// What it used on disk when it last ran.
+    pub(crate) disk_bytes: u64,
+}
+
+impl Tenant {
+    /// What the database keeps, in memory. A tenant that never ran is to run:
+    /// its creation was interrupted.
+    pub(crate) fn load(
+        row: tenant_model::Tenant,
+        permits: AccountPermits,
+    ) -> Result<Arc<Self>, node_types::IdError> {
+        let state = State {
+            generation: row.generation,
+            desired: row.desired,
+            ssh: row.ssh,
+            last_started: row.last_started_at,
+            purge_at: row.purge_at,
+            boot_wanted: row.last_started_at.is_none() && row.desired == DesiredState::Running,
+            restart: false,
+            queued: false,
+            lost: false,
+            breaker: Breaker::default(),
+            disk_bytes: 0,
+        };
+        Ok(Arc::new(Self {
+            id: row.id,
+            account: row.account,
+            label: row.label,
+            name: NodeName::new(&row.name)?,
+            keys: row.keys,
+            permits,
+            incarnation: u32::try_from(row.incarnation.0).unwrap_or(0),
+            login: row.login,
+            plan: row.plan,
+            created_at: row.created_at,
+            wishes: tokio::sync::Mutex::default(),
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// Names its share of the host-wide stores.
+    pub(crate) fn key(&self) -> TenantKey {
+        TenantKey {
+            tenant: self.id.as_u128(),
+            incarnation: self.incarnation,
+        }
+    }
+
+    /// The directory of its files.
+    pub(crate) fn vfs_root(&self, data_dir: &Path) -> std::path::PathBuf {
+        data_dir.join("nodes").join(self.id.to_string())
+    }
+
+    /// Everything one boot needs.
+    pub(crate) fn spec(&self, data_dir: &Path, kek: &Key) -> Result<NodeSpec, Unopenable> {
+        let secrets = TenantSeal::unwrap(self.id, &self.keys, kek)?.secrets(&self.keys)?;
+        Ok(NodeSpec {
+            key: self.key(),
+            generation: u64::try_from(self.state.lock().generation.0).unwrap_or(0),
+            name: self.name.clone(),
+            secrets,
+            login: LoginVerifiers {
+                sha256: self.login.sha256,
+                argon2id: self.login.argon2id,
+            },
+            limits: NodeLimits {
+                memory_bytes: self.plan.memory_bytes,
+                disk_bytes: self.plan.disk_bytes,
+                processes: self.plan.processes,
+                ..NodeLimits::default()
+            },
+            vfs_root: self.vfs_root(data_dir),
+        })
+    }
+
+    /// The right to reach it, for someone the caller has checked.
+    pub(crate) fn access(&self) -> TenantAccess {
+        TenantAccess {
+            tenant: self.id,
+            label: self.label.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// A write in the name of `actor`.
+    pub(crate) fn change(&self, actor: Option<AccountId>, at: Timestamp) -> Change {
+        Change {
+            tenant: self.id,
+            generation: self.state.lock().generation,
+            actor,
+            at,
+        }
+    }
+
+    /// What is wanted of it at this moment.
+    pub(crate) fn intent(&self, now: Instant, clock: Timestamp) -> Intent {
+        let state = self.state.lock();
+        Intent {
+            desired: state.desired,
+            boot_wanted: state.boot_wanted && !state.breaker.gave_up(),
+            restart: state.restart,
+            purge_due: state.purge_at.is_some_and(|at| at <= clock),
+            held_back: state.breaker.refuses(now).is_some(),
+            lost: state.lost,
+        }
+    }
+
+    /// What its owner is shown.
+    pub(crate) fn view(&self, observed: Observed, node: Option<&TenantNode>) -> NodeView {
+        let usage = node.map(|node| node.handle.usage());
+        let node_status = node.map(|node| node.handle.status().borrow().clone());
+        let state = self.state.lock();
+        let (status, status_reason) = state.status(observed, node_status);
+        NodeView {
+            label: self.label.clone(),
+            name: self.name.to_string(),
+            status,
+            status_reason,
+            created_at: self.created_at,
+            last_started_at: state.last_started,
+            plan: self.plan.name.clone(),
+            usage: Usage {
+                memory_bytes: usage.map_or(0, |usage| usage.memory_bytes),
+                disk_bytes: usage.map_or(state.disk_bytes, |usage| usage.disk_bytes),
+            },
+        }
+    }
+}
+
+impl State {
+    fn status(
+        &self,
+        observed: Observed,
+        node: Option<node_api::NodeStatus>,
+    ) -> (NodeStatus, Option<String>) {
+        let plain = |status| (status, None);
+        let never_ran = self.last_started.is_none();
+        match (self.desired, observed) {
+            (DesiredState::Stopped, Observed::Resting) => plain(NodeStatus::Stopped),
+            (DesiredState::Archived, Observed::Resting | Observed::Purging) => self.archived(),
+            (DesiredState::Stopped | DesiredState::Archived, _)
+            | (_, Observed::Stopping | Observed::Purging) => plain(NodeStatus::Stopping),
+            (_, Observed::Active) if self.restart => plain(NodeStatus::Stopping),
+            (_, Observed::Active) => match node {
+                Some(node_api::NodeStatus::Booting) => plain(NodeStatus::Booting),
+                Some(node_api::NodeStatus::Broken(reason)) => (NodeStatus::Broken, Some(reason)),
+                Some(node_api::NodeStatus::Stopping | node_api::NodeStatus::Stopped) => {
+                    plain(NodeStatus::Stopping)
+                }
+                Some(node_api::NodeStatus::Active) | None => plain(NodeStatus::Active),
+            },
+            (_, Observed::Booting) if never_ran && self.queued => plain(NodeStatus::Provisioning),
+            (_, Observed::Booting) => plain(NodeStatus::Booting),
+            (_, Observed::Resting) => match self.breaker.reason() {
+                Some(reason) => (NodeStatus::Broken, Some(reason.to_owned())),
+                None if self.boot_wanted && never_ran => plain(NodeStatus::Provisioning),
+                None if self.boot_wanted => plain(NodeStatus::Booting),
+                None => plain(NodeStatus::Hibernated),
+            },
+        }
+    }
+
+    fn archived(&self) -> (NodeStatus, Option<String>) {
+        let reason = self
+            .purge_at
+            .map(|at| format!("everything of it will be removed after {}", at.date()));
+        (NodeStatus::Archived, reason)
+    }
+}
+
+/// The tenants of this host.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    by_label: HashMap<Label, Arc<Tenant>>,
+    by_id: HashMap<TenantId, Arc<Tenant>>,
+    permits: HashMap<AccountId, AccountPermits>,
+}
+
+impl Registry {
+    /// Adds a row of the database, unless it is there already.
+    pub(crate) fn add(
+        &mut self,
+        row: tenant_model::Tenant,
+    ) -> Result<Arc<Tenant>, node_types::IdError> {
+        if let Some(known) = self.by_id.get(&row.id) {
+            return Ok(known.clone());
+        }
+        let permits = self.permits.entry(row.account).or_default().clone();
+        let tenant = Tenant::load(row, permits)?;
+        self.by_label.insert(tenant.label.clone(), tenant.clone());
+        self.by_id.insert(tenant.id, tenant.clone());
+        Ok(tenant)
+    }
+
+    /// Forgets a tenant.
+    pub(crate) fn remove(&mut self, tenant: &Tenant) {
+        self.by_id.remove(&tenant.id);
+        let same = |known: &Arc<Tenant>| known.id == tenant.id;
+        if self.by_label.get(&tenant.label).is_some_and(same) {
+            self.by_label.remove(&tenant.label);
+        }
+        if !self
+            .by_id
+            .values()
+            .any(|other| other.account == tenant.account)
+        {
+            self.permits.remove(&tenant.account);
+        }
+    }
+
+    /// The tenant of `label`.
+    pub(crate) fn labelled(&self, label: &str) -> Option<Arc<Tenant>> {
+        self.by_label.get(label).cloned()
+    }
+
+    /// The tenant with this id.
+    pub(crate) fn get(&self, id: TenantId) -> Option<Arc<Tenant>> {
+        self.by_id.get(&id).cloned()
+    }
+
+    /// Every tenant.
+    pub(crate) fn all(&self) -> Vec<Arc<Tenant>> {
+        self.by_id.values().cloned().collect()
+    }
+
+    /// The tenants of `account`, oldest first.
+    pub(crate) fn of_account(&self, account: AccountId) -> Vec<Arc<Tenant>> {
+        let mut tenants: Vec<_> = self
+            .by_id
+            .values()
+            .filter(|tenant| tenant.account == account)
+            .cloned()
+            .collect();
+        tenants.sort_by(|a, b| (a.created_at, &a.label).cmp(&(b.created_at, &b.label)));
+        tenants
+    }
+}

@@ -1,0 +1,134 @@
+//! Launches fake nodes, slowly or in vain if told so.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use lifecycle::ManualClock;
+use node_api::{LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::node::FakeNode;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct FakeLauncher {
+    clock: ManualClock,
+    launches: AtomicUsize,
+    failures_left: AtomicU32,
+    open: watch::Sender<bool>,
+    nodes: Mutex<HashMap<TenantKey, Arc<FakeNode>>>,
+    specs: Mutex<Vec<NodeSpec>>,
+    purged: Mutex<Vec<TenantKey>>,
+}
+
+impl Default for FakeLauncher {
+    fn default() -> Self {
+        Self {
+            clock: ManualClock::default(),
+            launches: AtomicUsize::new(0),
+            failures_left: AtomicU32::new(0),
+            open: watch::channel(true).0,
+            nodes: Mutex::default(),
+            specs: Mutex::default(),
+            purged: Mutex::default(),
+        }
+    }
+}
+
+impl FakeLauncher {
+    /// The clock of its nodes.
+    #[must_use]
+    pub fn clock(&self) -> ManualClock {
+        self.clock.clone()
+    }
+
+    /// Launches wait from now on, until [`FakeLauncher::release`].
+    pub fn hold(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// Lets launches go on.
+    pub fn release(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// The next `count` launches fail.
+    pub fn fail_next(&self, count: u32) {
+        self.failures_left.store(count, Ordering::SeqCst);
+    }
+
+    /// Launches begun so far.
+    pub fn launches(&self) -> usize {
+        self.launches.load(Ordering::SeqCst)
+    }
+
+    /// Nodes that run.
+    pub fn running(&self) -> Vec<Arc<FakeNode>> {
+        let nodes = self.nodes.lock();
+        nodes
+            .values()
+            .filter(|node| node.is_running())
+            .cloned()
+            .collect()
+    }
+
+    /// The running node called `name`.
+    pub fn running_node(&self, name: &str) -> Option<Arc<FakeNode>> {
+        self.running()
+            .into_iter()
+            .find(|node| node.name().as_str() == name)
+    }
+
+    /// What nodes were launched with, in order.
+    pub fn specs(&self) -> Vec<NodeSpec> {
+        self.specs.lock().clone()
+    }
+
+    /// What was purged.
+    pub fn purged(&self) -> Vec<TenantKey> {
+        self.purged.lock().clone()
+    }
+}
+
+#[async_trait]
+impl NodeLauncher for FakeLauncher {
+    async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError> {
+        self.launches.fetch_add(1, Ordering::SeqCst);
+        self.specs.lock().push(spec.clone());
+        let mut open = self.open.subscribe();
+        let _ = open.wait_for(|open| *open).await;
+        let one_less = |left: u32| left.checked_sub(1);
+        let fails = self
+            .failures_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        if fails.is_ok() {
+            return Err(LaunchError::Resources("patience".to_owned()));
+        }
+        let mut nodes = self.nodes.lock();
+        if nodes.get(&spec.key).is_some_and(|node| node.is_running()) {
+            return Err(LaunchError::Storage(
+                "a second node of one tenant".to_owned(),
+            ));
+        }
+        let node = FakeNode::start(spec.name, self.clock.clone());
+        nodes.insert(spec.key, node.clone());
+        Ok(node)
+    }
+
+    async fn purge(&self, key: TenantKey, _vfs_root: &Path) -> Result<(), LaunchError> {
+        if self
+            .nodes
+            .lock()
+            .get(&key)
+            .is_some_and(|node| node.is_running())
+        {
+            return Err(LaunchError::Storage("the node runs".to_owned()));
+        }
+        self.purged.lock().push(key);
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! A node that answers everything and runs nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lifecycle::{Clock, ManualClock, TaskKind, Tasks, Timestamp};
+use node_api::{
+    ByteStream, HttpRequest, HttpResponse, LineOutcome, NodeError, NodeHandle, NodeStatus,
+    NodeUsage, Origin, StopReason, TerminalInput, TerminalSession, TerminalSize,
+};
+use node_types::NodeName;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Chunks queued in each direction of a terminal.
+const TERMINAL_QUEUE: usize = 64;
+/// Longest request head.
+const HEAD: usize = 64 * 1024;
+/// Ctrl+D.
+const END: u8 = 4;
+
+/// See the module's documentation. `http` answers 200 and the line
+/// `<name> <origin> <method> <path and query>`, as does `serve_http` for each
+/// request without a body; a terminal prints `<name> > ` and echoes keys until
+/// Ctrl+D; a line that begins with `fail` fails, any other prints `ran <line>`.
+#[derive(Debug)]
+pub struct FakeNode {
+    name: NodeName,
+    status: watch::Sender<NodeStatus>,
+    last_activity: Mutex<Timestamp>,
+    stopped_for: Mutex<Option<StopReason>>,
+    hold_stop: watch::Sender<bool>,
+    tasks: Tasks,
+}
+
+impl FakeNode {
+    pub(super) fn start(name: NodeName, clock: ManualClock) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            status: watch::channel(NodeStatus::Active).0,
+            last_activity: Mutex::new(clock.now()),
+            stopped_for: Mutex::new(None),
+            hold_stop: watch::channel(false).0,
+            tasks: Tasks::new(tokio::runtime::Handle::current(), &CancellationToken::new()),
+        })
+    }
+
+    /// Whether it has not been stopped.
+    pub fn is_running(&self) -> bool {
+        *self.status.borrow() != NodeStatus::Stopped
+    }
+
+    /// Fails by itself.
+    pub fn break_down(&self, reason: &str) {
+        self.status
+            .send_replace(NodeStatus::Broken(reason.to_owned()));
+    }
+
+    /// Someone uses it at `at`.
+    pub fn touch(&self, at: Timestamp) {
+        *self.last_activity.lock() = at;
+    }
+
+    /// Whether `stop` waits until told otherwise.
+    pub fn hold_stop(&self, hold: bool) {
+        self.hold_stop.send_replace(hold);
+    }
+
+    /// Why it was stopped.
+    pub fn stopped_for(&self) -> Option<StopReason> {
+        *self.stopped_for.lock()
+    }
+
+    fn line(&self, origin: Origin, method: &str, path: &str) -> String {
+        format!("{} {origin:?} {method} {path}\n", self.name)
+    }
+
+    fn accepts(&self) -> Result<(), NodeError> {
+        if *self.status.borrow() == NodeStatus::Active {
+            Ok(())
+        } else {
+            Err(NodeError::Stopping)
+        }
+    }
+
+    async fn answer_one(
+        &self,
+        io: &mut Box<dyn ByteStream>,
+        origin: Origin,
+    ) -> std::io::Result<bool> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if head.len() > HEAD || io.read(&mut byte).await? == 0 {
+                return Ok(false);
+            }
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&head);
+        let mut words = head.split_ascii_whitespace();
+        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let body = self.line(origin, method, path);
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        io.write_all(answer.as_bytes()).await?;
+        io.flush().await?;
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl NodeHandle for FakeNode {
+    fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    fn status(&self) -> watch::Receiver<NodeStatus> {
+        self.status.subscribe()
+    }
+
+    fn usage(&self) -> NodeUsage {
+        NodeUsage {
+            memory_bytes: 1 << 20,
+            disk_bytes: 4096,
+            processes: 1,
+        }
+    }
+
+    fn last_activity(&self) -> Timestamp {
+        *self.last_activity.lock()
+    }
+
+    async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
+        let line = self.line(origin, request.method().as_str(), path);
+        HttpResponse::new(node_api::body(line))
+    }
+
+    async fn serve_http(&self, mut io: Box<dyn ByteStream>, origin: Origin) {
+        let cancelled = self.tasks.token().clone();
+        let serve = async { while matches!(self.answer_one(&mut io, origin).await, Ok(true)) {} };
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = serve => {}
+        }
+    }
+
+    async fn open_terminal(&self, _size: TerminalSize) -> Result<TerminalSession, NodeError> {
+        self.accepts()?;
+        let (input, mut keys) = mpsc::channel(TERMINAL_QUEUE);
+        let (draw, output) = mpsc::channel(TERMINAL_QUEUE);
+        let prompt = Bytes::from(format!("{} > ", self.name));
+        let cancelled = self.tasks.token().clone();
+        self.tasks
+            .spawn(TaskKind::graceful("fake terminal"), async move {
+                let _ = draw.send(prompt).await;
+                loop {
+                    let next = tokio::select! {
+                        () = cancelled.cancelled() => {
+                            let _ = draw.try_send(Bytes::from_static(b"the node stops\r\n"));
+                            return;
+                        }
+                        next = keys.recv() => next,
+                    };
+                    match next {
+                        Some(TerminalInput::Keys(keys)) if !keys.contains(&END) => {
+                            let _ = draw.send(keys).await;
+                        }
+                        Some(TerminalInput::Resize(size)) => {
+                            let text = format!("[{}x{}]", size.columns, size.rows);
+                            let _ = draw.send(Bytes::from(text)).await;
+                        }
+                        _ => return,
+                    }
+                }
+            });
+        Ok(TerminalSession { input, output })
+    }
+
+    async fn run_line(
+        &self,
+        line: String,
+        output: mpsc::Sender<Bytes>,
+        _limit: Duration,
+    ) -> Result<LineOutcome, NodeError> {
+        self.accepts()?;
+        if line.starts_with("fail") {
+            let _ = output.send(Bytes::from_static(b"it failed\n")).await;
+            return Ok(LineOutcome::Failed);
+        }
+        let _ = output.send(Bytes::from(format!("ran {line}\n"))).await;
+        Ok(LineOutcome::Done)
+    }
+
+    async fn stop(&self, reason: StopReason) {
+        self.status.send_replace(NodeStatus::Stopping);
+        self.stopped_for.lock().get_or_insert(reason);
+        let _ = self.hold_stop.subscribe().wait_for(|hold| !*hold).await;
+        self.tasks.shutdown(Duration::from_secs(1)).await;
+        self.status.send_replace(NodeStatus::Stopped);
+    }
+}

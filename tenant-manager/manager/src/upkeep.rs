@@ -1,0 +1,129 @@
+//! The manager's timers: reconciling, hibernating the idle, sweeping sessions.
+//!
+//! Each is an idempotent function without input, run again and again; what
+//! must happen at once is done by whoever knows (`Inner::reconcile`).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lifecycle::TaskKind;
+use node_api::StopReason;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::manager::Inner;
+use crate::reconcile::{Plan, step};
+use crate::slots::TenantNode;
+use crate::stop;
+
+/// Between two passes over all tenants.
+const PASS: Duration = Duration::from_secs(5);
+/// Between two sweeps of sessions.
+const SWEEP: Duration = Duration::from_secs(600);
+/// Bounds of the time between two looks for idle nodes.
+const IDLE_LOOK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(15));
+
+/// Starts the timers; they stop with the manager's tasks.
+pub(crate) fn start(inner: &Arc<Inner>) {
+    every(inner, "reconcile", PASS, |inner| async move {
+        pass(&inner).await;
+    });
+    every(inner, "sweep sessions", SWEEP, |inner| async move {
+        inner.accounts.sweep().await;
+    });
+    if !inner.idle_after.is_zero() {
+        let period = (inner.idle_after / 4).clamp(IDLE_LOOK.0, IDLE_LOOK.1);
+        every(inner, "hibernate idle nodes", period, |inner| async move {
+            hibernate_idle(&inner);
+        });
+    }
+}
+
+fn every<F>(
+    inner: &Arc<Inner>,
+    name: &'static str,
+    period: Duration,
+    work: impl Fn(Arc<Inner>) -> F + Send + Sync + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let tasks = inner.tasks.clone();
+    // Weak: the timers must not keep a manager that everyone let go of.
+    let inner = Arc::downgrade(inner);
+    tasks.spawn(TaskKind::abortable(name), async move {
+        let mut timer = tokio::time::interval_at(Instant::now() + period, period);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            timer.tick().await;
+            let Some(inner) = inner.upgrade() else {
+                return;
+            };
+            work(inner).await;
+        }
+    });
+}
+
+/// Looks at every tenant and does what is to be done.
+pub(crate) async fn pass(inner: &Arc<Inner>) {
+    if inner.reload.swap(false, Ordering::AcqRel) {
+        reload(inner).await;
+    }
+    let tenants = inner.registry.read().all();
+    let (now, clock) = (Instant::now(), inner.clock.now());
+    let mut plan = Plan::default();
+    for tenant in &tenants {
+        let (observed, _) = inner.slots.observe(tenant.id);
+        plan.add(&tenant.label, step(tenant.intent(now, clock), observed));
+    }
+    if plan.is_empty() {
+        return;
+    }
+    tracing::debug!("reconciling: {plan}");
+    for tenant in &tenants {
+        inner.reconcile(tenant);
+    }
+}
+
+/// Finds tenants that were made although the database did not answer.
+async fn reload(inner: &Arc<Inner>) {
+    match inner
+        .repositories
+        .tenants
+        .of_host(inner.identity.host)
+        .await
+    {
+        Ok(rows) => {
+            let mut registry = inner.registry.write();
+            for row in rows {
+                if let Err(error) = registry.add(row) {
+                    tracing::error!("failed to load a tenant: {error}");
+                }
+            }
+        }
+        Err(error) => {
+            inner.reload.store(true, Ordering::Release);
+            tracing::warn!("failed to look for new tenants: {error}");
+        }
+    }
+}
+
+/// Stops nodes that nobody used for long enough. Whether a node is in use is
+/// decided under the lock that lets people enter it.
+pub(crate) fn hibernate_idle(inner: &Arc<Inner>) {
+    let now = inner.clock.now();
+    let idle = |node: &Arc<TenantNode>| {
+        let mut last_used = node.last_used.lock();
+        if node.gate.users() > 0 {
+            *last_used = now;
+            return false;
+        }
+        let last = node.handle.last_activity().max(*last_used);
+        now - last >= inner.idle_after
+    };
+    for id in inner.slots.busy().0 {
+        let Some(tenant) = inner.registry.read().get(id) else {
+            continue;
+        };
+        stop::begin(inner, &tenant, StopReason::Idle, idle);
+    }
+}
