@@ -201,8 +201,8 @@ impl Model {
         }
     }
 
-    fn step(&mut self, event: Event) -> Check {
-        match event {
+    fn step(&mut self, event: &Event) -> Check {
+        match *event {
             Event::Ask {
                 id,
                 expects,
@@ -277,7 +277,7 @@ proptest! {
         let policy = if old { BlobPolicy::LastMessage } else { BlobPolicy::CurrentMessage };
         let mut model = Model::new(policy);
         for event in events {
-            model.step(event)?;
+            model.step(&event)?;
         }
         // Whatever is left ends when its time has come, and then nothing is.
         model.now += 1000;
