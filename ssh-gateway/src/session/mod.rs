@@ -1,0 +1,407 @@
+//! One connection after the protocol: who signed in, which channels are open,
+//! what runs in them.
+//!
+//! Owns the channel table and the channel tasks. Invariant: the session task
+//! never writes to the connection and never waits for it, so the russh task
+//! may wait for the session task. Each channel has one task, the only one that
+//! writes to that channel. Ends with an [`Ending`]; [`Session::close`] then
+//! waits for the channel tasks.
+
+pub(crate) mod channels;
+pub(crate) mod event;
+mod forward;
+mod line;
+mod state;
+mod terminal;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lifecycle::{TaskKind, Tasks};
+use node_api::{NodeStatus, TerminalSize};
+use russh::ChannelOpenFailure;
+use russh::server::ChannelOpenHandle;
+use tenant_manager::{Lease, Manager, TenantAccess};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Seat;
+use crate::audit;
+use channels::{Inlets, Outlet};
+use event::{Event, Opening, Request};
+use state::Table;
+
+/// What an open session is told when the host stops.
+pub(crate) const FAREWELL: &str =
+    "The host is shutting down. Your node keeps everything; connect again in a moment.";
+/// Ends of channel tasks that may wait. A task waits when it is full.
+const ENDED: usize = 64;
+/// How long channel tasks may take to end when the session does.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long output may still flow once the node has ended its side.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why a session is over.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The client has gone, or was cut off.
+    Gone,
+    /// The client shall be told this and disconnected.
+    Told(String),
+    /// The shell has ended and no other is open: the connection ends, even
+    /// with tunnels open.
+    ShellEnded,
+    /// The host is stopping.
+    Shutdown,
+}
+
+/// What is common to the channels of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    manager: Manager,
+    access: Arc<TenantAccess>,
+    line_limit: Duration,
+    /// Cancelled when every channel shall end properly.
+    stop: CancellationToken,
+}
+
+impl Job {
+    /// The node, awake; or a sentence saying why not.
+    async fn lease(&self) -> Result<Lease, String> {
+        self.manager.acquire(&self.access).await.map_err(|error| {
+            // The reason may quote what a tenant's program said.
+            audit::printable(&error.to_string(), 500)
+        })
+    }
+}
+
+/// What a busy channel can be told.
+#[derive(Debug)]
+struct Busy {
+    size: watch::Sender<TerminalSize>,
+    interrupt: Arc<Notify>,
+}
+
+/// What an idle session channel keeps.
+struct Parts {
+    outlet: Outlet,
+    inlet: mpsc::Receiver<Bytes>,
+}
+
+/// A channel task has ended.
+struct Ended {
+    id: u32,
+    was_shell: bool,
+}
+
+/// Bounds and facts a session needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub local_http_port: u16,
+    pub channels: usize,
+    pub line_limit: Duration,
+    pub sign_in_deadline: Duration,
+}
+
+/// See the module's documentation.
+pub(crate) struct Session {
+    settings: Settings,
+    manager: Manager,
+    peer: SocketAddr,
+    seat: Seat,
+    job: Option<Job>,
+    table: Table<Parts, Busy>,
+    inlets: Inlets,
+    tasks: Tasks,
+    ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
+    /// Cancelled once the client has gone.
+    gone: CancellationToken,
+    /// See [`Job::stop`].
+    stop: CancellationToken,
+}
+
+impl Session {
+    pub(crate) fn new(
+        settings: Settings,
+        manager: Manager,
+        peer: SocketAddr,
+        seat: Seat,
+        inlets: Inlets,
+        tasks: Tasks,
+    ) -> Self {
+        Self {
+            table: Table::new(settings.channels),
+            settings,
+            manager,
+            peer,
+            seat,
+            job: None,
+            inlets,
+            tasks,
+            ended: mpsc::channel(ENDED),
+            gone: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Serves the connection until there is a reason to end it.
+    pub(crate) async fn run(
+        &mut self,
+        mut events: mpsc::Receiver<Event>,
+        since: Instant,
+        shutdown: &CancellationToken,
+    ) -> Ending {
+        let deadline = since + self.settings.sign_in_deadline;
+        loop {
+            let ending = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Some(Ending::Shutdown),
+                () = tokio::time::sleep_until(deadline), if self.job.is_none() => {
+                    let seconds = self.settings.sign_in_deadline.as_secs();
+                    Some(Ending::Told(format!("no sign-in within {seconds} seconds")))
+                }
+                Some(ended) = self.ended.1.recv() => self.channel_ended(&ended),
+                event = events.recv() => match event {
+                    Some(event) => self.handle(event).await,
+                    None => Some(Ending::Gone),
+                },
+            };
+            if let Some(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    /// Ends every channel, properly unless the client has gone, and waits.
+    pub(crate) async fn close(&mut self, gone: bool) {
+        if gone {
+            self.gone.cancel();
+        }
+        self.stop.cancel();
+        self.ended.1.close();
+        self.tasks.shutdown(LAST_WORDS).await;
+        self.gone.cancel();
+    }
+
+    async fn handle(&mut self, event: Event) -> Option<Ending> {
+        match event {
+            Event::SignedIn(access) => return self.signed_in(access),
+            Event::TurnedAway(why) => return Some(Ending::Told(why)),
+            Event::OpenSession(opening) => self.open_session(opening).await,
+            Event::OpenForward {
+                opening,
+                host,
+                port,
+            } => self.open_forward(opening, &host, port).await,
+            Event::Request {
+                id,
+                request,
+                verdict,
+            } => {
+                // Nobody waits for it if the connection is ending.
+                let _ = verdict.send(self.request(id, request));
+            }
+            Event::Closed(id) => {
+                self.table.close(id);
+            }
+        }
+        None
+    }
+
+    fn signed_in(&mut self, access: Arc<TenantAccess>) -> Option<Ending> {
+        if let Err(full) = self.seat.sign_in(access.tenant()) {
+            return Some(Ending::Told(full.to_string()));
+        }
+        tracing::Span::current().record("node", access.label().as_str());
+        self.job = Some(Job {
+            manager: self.manager.clone(),
+            access,
+            line_limit: self.settings.line_limit,
+            stop: self.stop.clone(),
+        });
+        None
+    }
+
+    /// The channel's two halves, or `None` after refusing it.
+    async fn admit(&mut self, opening: Opening) -> Option<(Job, Parts, ChannelOpenHandle)> {
+        let Opening { writer, reply } = opening;
+        let Some(job) = self.job.clone() else {
+            // russh opens no channel before authentication.
+            return None;
+        };
+        if self.table.is_full() {
+            let most = self.settings.channels;
+            let reason = format!("a connection may have {most} channels");
+            reply
+                .reject(ChannelOpenFailure::Other { code: 4, reason })
+                .await;
+            return None;
+        }
+        let closed = self.gone.child_token();
+        let inlet = self.inlets.open(writer.id().number(), closed.clone());
+        let outlet = Outlet::new(writer, closed);
+        Some((job, Parts { outlet, inlet }, reply))
+    }
+
+    async fn open_session(&mut self, opening: Opening) {
+        if let Some((_, parts, reply)) = self.admit(opening).await {
+            self.table.open_session(parts.outlet.id(), parts);
+            reply.accept().await;
+        }
+    }
+
+    async fn open_forward(&mut self, opening: Opening, host: &str, port: u32) {
+        if !forward::is_allowed(host, port, self.settings.local_http_port) {
+            let node = self
+                .job
+                .as_ref()
+                .map_or("", |job| job.access.label().as_str());
+            audit::refused(node, self.peer, "tunnel", &format!("{host}:{port}"));
+            let port = self.settings.local_http_port;
+            let reason = format!("only localhost:{port}, the node's HTTP, can be reached");
+            opening
+                .reply
+                .reject(ChannelOpenFailure::Other { code: 1, reason })
+                .await;
+            return;
+        }
+        let Some((job, parts, reply)) = self.admit(opening).await else {
+            return;
+        };
+        let id = parts.outlet.id();
+        let (busy, _, _) = Busy::new();
+        self.table.open_forward(id, busy);
+        let inlets = self.inlets.clone();
+        let ended = self.ended.0.clone();
+        self.tasks
+            .spawn(TaskKind::graceful("ssh-tunnel"), async move {
+                forward::run(&job, parts.outlet, parts.inlet, reply).await;
+                inlets.close(id);
+                let was_shell = false;
+                let _ = ended.send(Ended { id, was_shell }).await;
+            });
+    }
+
+    /// Whether the request is granted.
+    fn request(&mut self, id: u32, request: Request) -> bool {
+        match request {
+            Request::Terminal(size) => self.table.request_terminal(id, size),
+            Request::Resize(size) => self
+                .table
+                .running(id)
+                .is_some_and(|busy| busy.size.send(size).is_ok()),
+            Request::Interrupt => self.table.running(id).is_some_and(|busy| {
+                busy.interrupt.notify_one();
+                true
+            }),
+            Request::Shell => self.start(id, None),
+            Request::Exec(line) => self.start(id, Some(line)),
+        }
+    }
+
+    /// Starts a shell, or `line` if there is one.
+    fn start(&mut self, id: u32, line: Option<Bytes>) -> bool {
+        let Some(job) = self.job.clone() else {
+            return false;
+        };
+        let (busy, size, interrupt) = Busy::new();
+        let Some(start) = self.table.start(id, busy) else {
+            return false;
+        };
+        let Parts { outlet, inlet } = start.parts;
+        let was_shell = line.is_none();
+        if let (Some(terminal), Some(busy)) = (start.terminal, self.table.running(id)) {
+            busy.size.send_replace(terminal);
+        }
+        let http_port = self.settings.local_http_port;
+        let with_terminal = start.terminal.is_some() && was_shell;
+        let inlets = self.inlets.clone();
+        let ended = self.ended.0.clone();
+        self.tasks
+            .spawn(TaskKind::graceful("ssh-session"), async move {
+                let work = async {
+                    match line {
+                        Some(line) => line::exec(&job, &outlet, &line, &interrupt, http_port).await,
+                        None if with_terminal => {
+                            terminal::run(&job, &outlet, inlet, size, &interrupt).await
+                        }
+                        None => line::shell(&job, &outlet, inlet, &interrupt).await,
+                    }
+                };
+                let status = until_told(&job, &outlet, with_terminal, work).await;
+                if let Some(status) = status {
+                    outlet.finish(status).await;
+                }
+                inlets.close(id);
+                let _ = ended.send(Ended { id, was_shell }).await;
+            });
+        true
+    }
+
+    fn channel_ended(&mut self, ended: &Ended) -> Option<Ending> {
+        self.table.close(ended.id);
+        let last = ended.was_shell && !self.table.has_sessions();
+        last.then_some(Ending::ShellEnded)
+    }
+}
+
+impl Busy {
+    fn new() -> (Self, watch::Receiver<TerminalSize>, Arc<Notify>) {
+        let (sender, receiver) = watch::channel(TerminalSize::default());
+        let interrupt = Arc::new(Notify::new());
+        let busy = Self {
+            size: sender,
+            interrupt: interrupt.clone(),
+        };
+        (busy, receiver, interrupt)
+    }
+}
+
+/// The exit status of `work`; `None` if the client closed the channel first.
+/// When the host stops, the person is told and the work is dropped.
+async fn until_told(
+    job: &Job,
+    outlet: &Outlet,
+    with_terminal: bool,
+    work: impl Future<Output = u32>,
+) -> Option<u32> {
+    let closed = outlet.closed().clone();
+    tokio::select! {
+        biased;
+        () = closed.cancelled() => return None,
+        status = work => return Some(status),
+        () = job.stop.cancelled() => {}
+    }
+    say(outlet, with_terminal, FAREWELL).await;
+    Some(1)
+}
+
+/// Tells the person something outside the output of what runs: on the
+/// terminal if there is one, else on standard error.
+async fn say(outlet: &Outlet, with_terminal: bool, text: &str) {
+    let words = async {
+        if with_terminal {
+            outlet.stdout(format!("\r\n{text}\r\n").into()).await
+        } else {
+            outlet.stderr(&format!("{text}\n")).await
+        }
+    };
+    // A client that does not read is not worth waiting for.
+    let _ = tokio::time::timeout(LAST_WORDS, words).await;
+}
+
+/// Waits until the node is no longer there to be used.
+async fn leaving(mut status: watch::Receiver<NodeStatus>) {
+    let over = |status: &NodeStatus| {
+        matches!(
+            status,
+            NodeStatus::Stopping | NodeStatus::Stopped | NodeStatus::Broken(_)
+        )
+    };
+    // An error means that the node is gone altogether.
+    let _ = status.wait_for(over).await;
+}
