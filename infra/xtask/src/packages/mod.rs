@@ -2,7 +2,7 @@
 //!
 //! Distro packages go to `TARGET/release/berth-packages`, apps for tests to
 //! `TARGET/release/test-packages`, each as `PACKAGE:PUBLISHER.zip` with its
-//! metadata beside as `.json`. Nothing is done when nothing changed.
+//! metadata beside as `.metadata.json`. Nothing is done when nothing changed.
 
 mod archive;
 mod component;
@@ -127,7 +127,7 @@ fn assemble(package: &Source, built: &Path, out: &Path) -> anyhow::Result<()> {
     check_names(&files)?;
     let zip = archive::zip(&files)?;
     std::fs::write(out.join(format!("{}.zip", package.id)), zip).context("write the zip")?;
-    std::fs::write(out.join(format!("{}.json", package.id)), &package.metadata)
+    std::fs::write(out.join(format!("{}.metadata.json", package.id)), &package.metadata)
         .context("write the metadata")
 }
 

@@ -12,6 +12,7 @@ use distro_logic::right;
 use distro_logic::store_state::{Journal, Version};
 use guest::{kernel, print, vfs, Carry};
 use node_types::{NodeName, PackageId, ProcessId};
+use serde_json::json;
 
 use crate::intake::{conflict, text};
 use crate::{place, Store};
@@ -259,8 +260,9 @@ impl Store {
     /// Kills every process of the package, its spawned children included.
     fn stop_processes(&self, package: &PackageId) -> Result<(), String> {
         for id in self.processes()?.of_package(package) {
-            // One that ended on its own in the meantime is not answered for.
-            let _ = kernel::kill(&self.our, id.as_str());
+            // Takes effect before our next message; an answer would only come
+            // if the process has not ended on its own in the meantime.
+            kernel::tell(&self.our, &json!({"KillProcess": id.as_str()}));
         }
         Ok(())
     }

@@ -94,9 +94,8 @@ impl Store {
     /// Lets the kernel look at a component, as a process that never runs.
     fn try_component(&self, path: &str, wit_version: Option<u32>) -> Result<(), String> {
         let our = &self.our;
-        if kernel::exists(our, TRIAL).map_err(text)? {
-            let _ = kernel::kill(our, TRIAL);
-        }
+        // One may be left from before a crash.
+        kernel::tell(our, &json!({"KillProcess": TRIAL}));
         vfs::fetch(our, path).map_err(text)?;
         let tried = kernel::initialize(
             our,
