@@ -1,0 +1,130 @@
+//! A request as an app sees it, and its answer as HTTP.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use node_api::{HttpResponse, body};
+use node_types::{KernelMessage, Message};
+use serde::{Deserialize, Serialize};
+
+use super::path::query_pairs;
+use super::respond;
+use super::routes::Found;
+
+/// Type of an answer that names none.
+const DEFAULT_TYPE: &str = "application/octet-stream";
+/// Headers that belong to the connection; an app cannot set them.
+const CONNECTION_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+#[derive(Debug, Serialize)]
+enum ToApp<'a> {
+    Http(IncomingHttp<'a>),
+}
+
+#[derive(Debug, Serialize)]
+struct IncomingHttp<'a> {
+    source_socket_addr: Option<String>,
+    method: &'a str,
+    url: String,
+    bound_path: &'a str,
+    headers: BTreeMap<&'a str, &'a str>,
+    url_params: &'a BTreeMap<String, String>,
+    query_params: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FromApp {
+    status: u16,
+    #[serde(default)]
+    headers: HashMap<String, String>,
+}
+
+/// The body of the message for the app: `head` in the app's words. `path` is
+/// in lookup form.
+pub(super) fn describe(head: &Parts, path: &str, found: &Found) -> Bytes {
+    let mut headers = BTreeMap::new();
+    for (name, value) in &head.headers {
+        headers.insert(name.as_str(), value.to_str().unwrap_or_default());
+    }
+    let incoming = IncomingHttp {
+        source_socket_addr: head.extensions.get::<SocketAddr>().map(ToString::to_string),
+        method: head.method.as_str(),
+        url: format!("http://{}{path}", host_name(head)),
+        bound_path: &found.route.path,
+        headers,
+        url_params: &found.params,
+        query_params: query_pairs(head.uri.query().unwrap_or_default()).collect(),
+    };
+    // Serialising strings and maps of strings cannot fail.
+    serde_json::to_vec(&ToApp::Http(incoming))
+        .unwrap_or_default()
+        .into()
+}
+
+/// The host the client named, with its port, if it is well formed.
+pub(super) fn host(head: &Parts) -> Option<&str> {
+    let named = head.headers.get(header::HOST);
+    let host = match named {
+        Some(value) => value.to_str().ok()?,
+        None => head.uri.authority()?.as_str(),
+    };
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    (!host.is_empty() && host.len() <= 260 && host.bytes().all(allowed)).then_some(host)
+}
+
+/// The host without its port.
+fn host_name(head: &Parts) -> &str {
+    let host = host(head).unwrap_or("localhost");
+    match host.rsplit_once(':') {
+        // Inside brackets a colon is part of an IPv6 address.
+        Some((name, port)) if !port.contains(']') && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+/// Turns an app's answer into HTTP. Anything that is not one is a 500.
+pub(super) fn translate(answer: KernelMessage) -> HttpResponse {
+    let Message::Response(response, _) = &answer.message else {
+        return respond::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let parsed: Result<FromApp, _> = serde_json::from_slice(&response.body);
+    let Ok(parsed) = parsed else {
+        return respond::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let Some(status) = StatusCode::from_u16(parsed.status)
+        .ok()
+        .filter(|status| !status.is_informational())
+    else {
+        return respond::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let content = answer.lazy_load_blob.map(|blob| blob.bytes);
+    let mut http = Response::new(body(content.unwrap_or_default()));
+    *http.status_mut() = status;
+    let headers = http.headers_mut();
+    for (name, value) in parsed.headers {
+        let name = HeaderName::try_from(name);
+        let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) else {
+            continue;
+        };
+        if !CONNECTION_HEADERS.contains(&name.as_str()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static(DEFAULT_TYPE));
+    http
+}

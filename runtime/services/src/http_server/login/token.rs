@@ -1,0 +1,143 @@
+//! The cookie that says "this browser is the node's owner".
+
+use std::fmt;
+
+use http::{HeaderMap, header};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use lifecycle::Timestamp;
+use node_api::Secret;
+use node_types::{NodeName, ProcessId, alias};
+use serde::{Deserialize, Serialize};
+
+/// How long a login lasts: 26 weeks.
+const LIFETIME_SECONDS: u64 = 26 * 7 * 24 * 3600;
+/// Most cookies of the right name that are looked at.
+const MAX_CANDIDATES: usize = 8;
+/// Longest token that is looked at.
+const MAX_TOKEN: usize = 4096;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    username: String,
+    subdomain: Option<String>,
+    expiration: u64,
+}
+
+/// Makes and checks login cookies of one node.
+pub(in super::super) struct Tokens {
+    our: NodeName,
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("our", &self.our)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    pub(super) fn new(our: &NodeName, secret: &Secret<[u8; 32]>) -> Self {
+        // Only this algorithm; the claims are not the registered ones, so
+        // they are checked here and not by the library.
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        Self {
+            our: our.clone(),
+            signing: EncodingKey::from_secret(secret.expose()),
+            checking: DecodingKey::from_secret(secret.expose()),
+            validation,
+        }
+    }
+
+    fn cookie_name(&self, subdomain: Option<&ProcessId>) -> String {
+        match subdomain {
+            None => format!("kinode-auth_{}", self.our),
+            Some(process) => format!("kinode-auth_{}@{process}", self.our),
+        }
+    }
+
+    /// The value of a Set-Cookie header for a fresh login.
+    pub(super) fn cookie(
+        &self,
+        subdomain: Option<&ProcessId>,
+        now: Timestamp,
+        secure: bool,
+    ) -> Option<String> {
+        let claims = Claims {
+            username: self.our.to_string(),
+            subdomain: subdomain.map(ToString::to_string),
+            expiration: u64::try_from(now.unix_timestamp()).ok()? + LIFETIME_SECONDS,
+        };
+        let header = Header::new(Algorithm::HS256);
+        let token = jsonwebtoken::encode(&header, &claims, &self.signing).ok()?;
+        let name = self.cookie_name(subdomain);
+        let secure = if secure { "; Secure" } else { "" };
+        Some(format!(
+            "{name}={token}; Path=/; Max-Age={LIFETIME_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+        ))
+    }
+
+    /// Whether a cookie among `headers` signs the owner in for `subdomain`.
+    pub(in super::super) fn accepts(
+        &self,
+        headers: &HeaderMap,
+        subdomain: Option<&ProcessId>,
+        now: Timestamp,
+    ) -> bool {
+        let name = self.cookie_name(subdomain);
+        headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter(|(given, _)| same_cookie(given, &name))
+            .take(MAX_CANDIDATES)
+            .any(|(_, token)| self.valid(token, subdomain, now))
+    }
+
+    fn valid(&self, token: &str, subdomain: Option<&ProcessId>, now: Timestamp) -> bool {
+        if token.len() > MAX_TOKEN {
+            return false;
+        }
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation);
+        let Ok(claims) = decoded.map(|data| data.claims) else {
+            return false;
+        };
+        let claimed = claims.subdomain.as_deref().filter(|text| !text.is_empty());
+        let claimed = match claimed.map(str::parse::<ProcessId>) {
+            None => None,
+            Some(Ok(id)) => Some(alias::canonical(id)),
+            Some(Err(_)) => return false,
+        };
+        let now = u64::try_from(now.unix_timestamp()).unwrap_or(u64::MAX);
+        claims.username == self.our.as_str()
+            && claimed.as_ref() == subdomain
+            && claims.expiration > now
+    }
+}
+
+/// Whether a client's cookie name is ours; pages of published apps may spell
+/// the process in it the old way.
+fn same_cookie(given: &str, wanted: &str) -> bool {
+    if given == wanted {
+        return true;
+    }
+    let Some((prefix, process)) = given.split_once('@') else {
+        return false;
+    };
+    let Ok(process) = process.parse::<ProcessId>() else {
+        return false;
+    };
+    format!("{prefix}@{}", alias::canonical(process)) == wanted
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+//! `http-server:distro:sys`: HTTP in, messages to apps out.
+//!
+//! Owns the node's bound paths and the requests that wait for an answer.
+//! Invariants: where a request came from is its [`Origin`], never a header;
+//! the RPC and local-only paths answer [`Origin::Tunnel`] alone; every request
+//! gets an answer within its deadline. It stops when its inbox closes or its
+//! tasks are cancelled: waiting requests then get a 503.
+//!
+//! One file per concern: [`routes`] (table), [`path`] (spellings), [`actions`]
+//! (requests of processes), [`request`] (order of processing), [`app`]
+//! (messages to apps), [`rpc`], [`login`], [`serve`] (connections).
+
+mod actions;
+mod app;
+mod body;
+mod login;
+mod path;
+mod request;
+mod respond;
+mod routes;
+mod rpc;
+mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lifecycle::{Clock, Tasks};
+use node_api::{LoginVerifiers, Secret};
+use node_types::{Address, KernelMessage, Message, NodeName, ProcessId};
+use parking_lot::RwLock;
+use tokio::sync::{Semaphore, watch};
+
+use crate::pending::Pending;
+use crate::{Delivery, Inbox, KernelPort, Service, module};
+use body::Budget;
+use login::Login;
+use routes::Routes;
+
+/// How long an app may take to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(15);
+/// How long a request for an unknown path waits for a booting node.
+const READY_TIME: Duration = Duration::from_secs(10);
+/// Most requests that wait for an app at once; the next gets a 503.
+const MAX_PENDING: usize = 1024;
+/// Bodies in memory at once, as a multiple of the largest public one.
+const PUBLIC_BODIES: u64 = 8;
+/// The same for the tunnel, where one request is body and decoded blob.
+const TUNNEL_BODIES: u64 = 2;
+
+/// What the module needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name.
+    pub our: NodeName,
+    /// HMAC key of the login cookies.
+    pub jwt_secret: Secret<[u8; 32]>,
+    /// What proves the owner's password.
+    pub login: LoginVerifiers,
+    /// Largest request body from the public.
+    pub public_message_bytes: u64,
+    /// Largest request body through the tunnel.
+    pub local_message_bytes: u64,
+    /// Whether the public reaches the node by TLS.
+    pub tls: bool,
+    /// Permits for hashing a password (a memory-hungry hash); one semaphore
+    /// for the whole host, see [`HASHING_PERMITS`].
+    pub hashing: Arc<Semaphore>,
+}
+
+/// Permits that [`Config::hashing`] should have.
+pub const HASHING_PERMITS: usize = 2;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct HttpServer {
+    config: Config,
+    address: Address,
+    port: Arc<dyn KernelPort>,
+    tasks: Tasks,
+    clock: Arc<dyn Clock>,
+    routes: RwLock<Routes>,
+    pending: Arc<Pending>,
+    login: Login,
+    public_bodies: Budget,
+    tunnel_bodies: Budget,
+    /// Whether every process has started; marked changed at each binding
+    /// until then, so that requests for paths to come look again.
+    ready: watch::Sender<bool>,
+}
+
+/// Why no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoAnswer {
+    /// Too many requests wait already.
+    Busy,
+    /// The kernel did not deliver the request.
+    Refused,
+    /// The deadline passed.
+    TimedOut,
+    /// The node stops.
+    Stopping,
+}
+
+impl HttpServer {
+    /// The module of one node, not ready yet.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        port: Arc<dyn KernelPort>,
+        tasks: Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let address = Address::new(config.our.clone(), module("http-server"));
+        Arc::new(Self {
+            login: Login::new(&config),
+            public_bodies: Budget::new(config.public_message_bytes.saturating_mul(PUBLIC_BODIES)),
+            tunnel_bodies: Budget::new(config.local_message_bytes.saturating_mul(TUNNEL_BODIES)),
+            config,
+            address,
+            port,
+            tasks,
+            clock,
+            routes: RwLock::default(),
+            pending: Pending::new(MAX_PENDING),
+            ready: watch::Sender::new(false),
+        })
+    }
+
+    /// Says whether every restored process has started. Until then a request
+    /// for an unknown path waits a while before it is told 404.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.send_replace(ready);
+    }
+
+    /// Forgets every path of `process`; to be called when it leaves the
+    /// process map, so that its paths answer 404.
+    pub fn forget(&self, process: &ProcessId) {
+        self.routes.write().forget(process);
+    }
+
+    fn routes_changed(&self) {
+        self.ready.send_if_modified(|ready| !*ready);
+    }
+
+    /// Sends `request` and waits for its answer.
+    async fn ask(&self, request: KernelMessage) -> Result<KernelMessage, NoAnswer> {
+        let Some(mut ticket) = self.pending.ticket(request.id) else {
+            return Err(NoAnswer::Busy);
+        };
+        if self.port.send(request) == Delivery::Refused {
+            return Err(NoAnswer::Refused);
+        }
+        tokio::select! {
+            answer = tokio::time::timeout(ANSWER_TIME, ticket.answer()) => match answer {
+                Ok(Some(answer)) => Ok(answer),
+                Ok(None) | Err(_) => Err(NoAnswer::TimedOut),
+            },
+            () = self.tasks.token().cancelled() => Err(NoAnswer::Stopping),
+        }
+    }
+}
+
+#[async_trait]
+impl Service for HttpServer {
+    fn id(&self) -> &ProcessId {
+        &self.address.process
+    }
+
+    async fn run(self: Arc<Self>, mut inbox: Inbox) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.tasks.token().cancelled() => return,
+                next = inbox.recv() => next,
+            };
+            let Some((message, _)) = next else {
+                return;
+            };
+            match message.message {
+                Message::Response(..) => self.pending.resolve(message),
+                Message::Request(_) => self.act(&message),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

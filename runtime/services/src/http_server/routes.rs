@@ -1,0 +1,376 @@
+//! The table of bound paths.
+//!
+//! Owns routes and the bytes of static content, both bounded. Invariant: a
+//! process other than the homepage only ever owns paths that begin with its
+//! own id. Unbinding leaves a mark, so that an unbound path is not answered by
+//! the process' root binding; marks are dropped first when the table is full.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use node_types::ProcessId;
+
+use super::path::first_segment;
+
+/// Most bound paths of a node.
+pub(super) const MAX_ROUTES: usize = 4096;
+/// Most bytes of static content of a node.
+pub(super) const MAX_CONTENT_BYTES: usize = 64 << 20;
+/// Longest path that can be bound.
+pub(super) const MAX_PATH: usize = 1024;
+/// The process that owns the root.
+const HOMEPAGE: &str = "homepage:homepage:sys";
+
+/// Static content of a path.
+#[derive(Debug)]
+pub(super) struct Content {
+    /// Its `Content-Type`.
+    pub(super) mime: HeaderValue,
+    /// The content.
+    pub(super) bytes: Bytes,
+}
+
+/// How a path is bound.
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    /// Needs the owner's cookie.
+    pub(super) authenticated: bool,
+    /// Lives on its package's own subdomain; implies `authenticated`.
+    pub(super) secure: bool,
+    /// Only through the tunnel.
+    pub(super) local_only: bool,
+    /// As the process' root binding it also answers paths that match nothing.
+    pub(super) fallback: bool,
+    /// Answers GET without asking the process.
+    pub(super) content: Option<Content>,
+}
+
+/// A bound path.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// Who bound it.
+    pub(super) owner: ProcessId,
+    /// The whole pattern, with the owner's id.
+    pub(super) path: String,
+    /// How; `None` is the mark that an unbound path leaves.
+    pub(super) flags: Option<Flags>,
+    pattern: Vec<Segment>,
+}
+
+/// A route that matches a path.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The route; its flags are present.
+    pub(super) route: Arc<Route>,
+    /// Values of the pattern's parameters.
+    pub(super) params: BTreeMap<String, String>,
+    /// Whether it only matches as the root binding of its process.
+    pub(super) by_fallback: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    /// One segment.
+    Param(String),
+    /// One or more segments.
+    Rest(String),
+}
+
+/// Why a path cannot be bound.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BindError {
+    /// Longer than [`MAX_PATH`].
+    #[error("the path is longer than {MAX_PATH} bytes")]
+    LongPath,
+    /// [`MAX_ROUTES`] reached.
+    #[error("this node has {MAX_ROUTES} bound paths already: unbind some")]
+    RoutesFull,
+    /// [`MAX_CONTENT_BYTES`] reached.
+    #[error(
+        "static content of this node is limited to {} MiB: bind without cache",
+        MAX_CONTENT_BYTES >> 20
+    )]
+    ContentFull,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// Patterns made of literals only, by their text.
+    literal: HashMap<String, Arc<Route>>,
+    /// All others, by first segment; those that begin with a parameter (only
+    /// the homepage can have any) under the empty text.
+    patterns: HashMap<String, Vec<Arc<Route>>>,
+    count: usize,
+    content_bytes: usize,
+}
+
+/// The stored form of `path` bound by `owner`.
+pub(super) fn stored_path(owner: &ProcessId, path: &str) -> String {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let whole = if owner.as_str() == HOMEPAGE {
+        format!("{slash}{path}")
+    } else {
+        format!("/{owner}{slash}{path}")
+    };
+    match whole.strip_suffix('/') {
+        Some("") | None => whole,
+        Some(shorter) => shorter.to_owned(),
+    }
+}
+
+fn parse(path: &str) -> Vec<Segment> {
+    let rest = path.strip_prefix('/').unwrap_or(path);
+    rest.split('/')
+        .map(|part| {
+            if let Some(name) = part.strip_prefix(':') {
+                Segment::Param(name.to_owned())
+            } else if let Some(name) = part.strip_prefix('*') {
+                Segment::Rest(name.to_owned())
+            } else {
+                Segment::Literal(part.to_owned())
+            }
+        })
+        .collect()
+}
+
+impl Route {
+    fn is_literal(&self) -> bool {
+        let literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+        self.pattern.iter().all(literal)
+    }
+
+    /// Key in [`Routes::patterns`].
+    fn key(&self) -> &str {
+        match self.pattern.first() {
+            Some(Segment::Literal(text)) => text,
+            _ => "",
+        }
+    }
+
+    fn content_bytes(&self) -> usize {
+        let content = self.flags.as_ref().and_then(|flags| flags.content.as_ref());
+        content.map_or(0, |content| content.bytes.len())
+    }
+
+    /// Literals, then parameters, then wildcards: more is better.
+    fn weight(&self) -> [usize; 3] {
+        self.pattern.iter().fold([0; 3], |mut weight, segment| {
+            weight[match segment {
+                Segment::Literal(_) => 0,
+                Segment::Param(_) => 1,
+                Segment::Rest(_) => 2,
+            }] += 1;
+            weight
+        })
+    }
+
+    /// Which path segments each pattern segment takes, if all match. Time is
+    /// bounded by the product of both lengths.
+    fn spans(&self, path: &[&str]) -> Option<Vec<(usize, usize)>> {
+        let mut spans: Vec<(usize, usize)> = Vec::with_capacity(self.pattern.len());
+        let mut at = 0;
+        loop {
+            let fits = match (self.pattern.get(spans.len()), path.get(at)) {
+                (None, None) => return Some(spans),
+                (Some(Segment::Literal(text)), Some(part)) => text == part,
+                (Some(Segment::Param(_)), Some(part)) => !part.is_empty(),
+                (Some(Segment::Rest(_)), Some(_)) => true,
+                _ => false,
+            };
+            if fits {
+                spans.push((at, at + 1));
+                at += 1;
+                continue;
+            }
+            // Let the last wildcard take one segment more and try again.
+            let last = (0..spans.len())
+                .rev()
+                .find(|index| matches!(self.pattern.get(*index), Some(Segment::Rest(_))))?;
+            spans.truncate(last + 1);
+            let span = spans.last_mut()?;
+            if span.1 >= path.len() {
+                return None;
+            }
+            span.1 += 1;
+            at = span.1;
+        }
+    }
+
+    fn params(&self, path: &[&str]) -> Option<BTreeMap<String, String>> {
+        let spans = self.spans(path)?;
+        let mut params = BTreeMap::new();
+        for (segment, (from, to)) in self.pattern.iter().zip(spans) {
+            let value = path.get(from..to)?.join("/");
+            match segment {
+                Segment::Literal(_) => {}
+                // A wildcard takes at least one character.
+                Segment::Rest(_) if value.is_empty() => return None,
+                Segment::Param(name) | Segment::Rest(name) => {
+                    if !name.is_empty() {
+                        params.insert(name.clone(), value);
+                    }
+                }
+            }
+        }
+        Some(params)
+    }
+}
+
+impl Routes {
+    /// Binds `path` for `owner`; whatever was bound there is replaced.
+    pub(super) fn bind(
+        &mut self,
+        owner: &ProcessId,
+        path: &str,
+        flags: Flags,
+    ) -> Result<(), BindError> {
+        self.insert(owner, path, Some(flags))
+    }
+
+    /// Unbinds `path` of `owner`.
+    pub(super) fn unbind(&mut self, owner: &ProcessId, path: &str) -> Result<(), BindError> {
+        self.insert(owner, path, None)
+    }
+
+    /// Forgets every path of `owner`.
+    pub(super) fn forget(&mut self, owner: &ProcessId) {
+        self.retain(|route| route.owner != *owner);
+    }
+
+    fn insert(
+        &mut self,
+        owner: &ProcessId,
+        path: &str,
+        flags: Option<Flags>,
+    ) -> Result<(), BindError> {
+        if path.len() > MAX_PATH {
+            return Err(BindError::LongPath);
+        }
+        let path = stored_path(owner, path);
+        let route = Route {
+            owner: owner.clone(),
+            pattern: parse(&path),
+            path,
+            flags,
+        };
+        let old = self.get(&route).map_or(0, |old| old.content_bytes());
+        let replaces = self.get(&route).is_some();
+        if self.content_bytes - old + route.content_bytes() > MAX_CONTENT_BYTES {
+            return Err(BindError::ContentFull);
+        }
+        if self.count >= MAX_ROUTES && !replaces {
+            self.retain(|route| route.flags.is_some());
+            if self.count >= MAX_ROUTES {
+                return Err(BindError::RoutesFull);
+            }
+        }
+        self.remove(&route);
+        self.count += 1;
+        self.content_bytes += route.content_bytes();
+        if route.is_literal() {
+            self.literal.insert(route.path.clone(), Arc::new(route));
+        } else {
+            let same = self.patterns.entry(route.key().to_owned()).or_default();
+            same.push(Arc::new(route));
+        }
+        Ok(())
+    }
+
+    fn get(&self, like: &Route) -> Option<&Arc<Route>> {
+        if like.is_literal() {
+            return self.literal.get(&like.path);
+        }
+        let same = self.patterns.get(like.key())?;
+        same.iter().find(|route| route.path == like.path)
+    }
+
+    fn remove(&mut self, like: &Route) {
+        let Some(old) = self.get(like).cloned() else {
+            return;
+        };
+        self.count -= 1;
+        self.content_bytes -= old.content_bytes();
+        if like.is_literal() {
+            self.literal.remove(&like.path);
+        } else if let Some(same) = self.patterns.get_mut(like.key()) {
+            same.retain(|route| route.path != like.path);
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Route) -> bool) {
+        self.literal.retain(|_, route| keep(route));
+        self.patterns.retain(|_, routes| {
+            routes.retain(|route| keep(route));
+            !routes.is_empty()
+        });
+        let all = || {
+            self.literal
+                .values()
+                .chain(self.patterns.values().flatten())
+        };
+        (self.count, self.content_bytes) = (
+            all().count(),
+            all().map(|route| route.content_bytes()).sum(),
+        );
+    }
+
+    /// The route for `path` (in lookup form).
+    pub(super) fn find(&self, path: &str) -> Option<Found> {
+        if let Some((route, params)) = self.recognise(path) {
+            route.flags.as_ref()?;
+            return Some(Found {
+                route,
+                params,
+                by_fallback: false,
+            });
+        }
+        let first = first_segment(path.strip_prefix('/')?);
+        let (route, params) = self.recognise(&format!("/{first}"))?;
+        if !route.flags.as_ref()?.fallback {
+            return None;
+        }
+        Some(Found {
+            route,
+            params,
+            by_fallback: true,
+        })
+    }
+
+    fn recognise(&self, path: &str) -> Option<(Arc<Route>, BTreeMap<String, String>)> {
+        if let Some(route) = self.literal.get(path) {
+            return Some((Arc::clone(route), BTreeMap::new()));
+        }
+        let rest = path.strip_prefix('/')?;
+        let parts: Vec<&str> = rest.split('/').collect();
+        let under = |key: &str| {
+            self.patterns
+                .get(key)
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+        };
+        let first = parts.first().copied().unwrap_or_default();
+        let rooted = if first.is_empty() { &[] } else { under("") };
+        under(first)
+            .iter()
+            .chain(rooted)
+            .filter_map(|route| Some((route, route.params(&parts)?)))
+            .max_by(|(a, _), (b, _)| better(a, b))
+            .map(|(route, params)| (Arc::clone(route), params))
+    }
+}
+
+/// Ties go to the lesser text, so that the choice never depends on history.
+fn better(a: &Route, b: &Route) -> Ordering {
+    a.weight()
+        .cmp(&b.weight())
+        .then_with(|| b.path.cmp(&a.path))
+}
+
+#[cfg(test)]
+#[path = "routes_tests.rs"]
+mod tests;
