@@ -1,0 +1,115 @@
+//! Floods and deadlines.
+
+use std::time::{Duration, Instant};
+
+use ssh_gateway::Limits;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::client::PATIENCE;
+use crate::host::{Host, key_path, limits};
+use crate::terminal::Shell;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_are_closed_and_hurt_nobody() {
+    let host = Host::with(Limits {
+        sign_in_deadline: Duration::from_secs(3),
+        ..limits()
+    })
+    .await;
+    let password = host.node("alice").await;
+    let mut shell = Shell::start(host.ssh(&password).args(["-tt", "alice@127.0.0.1"]));
+    shell.shows("alice.dev > ").await;
+
+    let began = Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        let stream = TcpStream::connect(("127.0.0.1", host.port)).await;
+        silent.push(stream.unwrap());
+    }
+    // Both an old session and a new one work meanwhile.
+    shell.types("hello\r").await;
+    shell.shows("you said hello").await;
+    let answer = host.exec("alice", &password, "top").await;
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    for mut stream in silent {
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        // Closed or reset: both are an end.
+        let _ = tokio::time::timeout(PATIENCE, ended).await.expect("closed");
+    }
+    assert!(began.elapsed() < Duration::from_secs(15));
+    shell.types("exit\r").await;
+    assert_eq!(shell.ends().await.0, Some(0), "the deadline is for strangers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_has_a_bounded_number_of_connections() {
+    let host = Host::with(Limits {
+        connections_per_node: 2,
+        ..limits()
+    })
+    .await;
+    let password = host.node("alice").await;
+    let first = host.tunnel("alice", &password, "localhost:8080").await;
+    let second = host.tunnel("alice", &password, "localhost:8080").await;
+    let third = host.exec("alice", &password, "top").await;
+    assert_eq!(third.status, Some(255));
+    assert!(third.stderr.contains("already has 2 SSH connections"), "{third:?}");
+    let other = host.node("bob").await;
+    assert_eq!(host.exec("bob", &other, "top").await.status, Some(0));
+    // A place becomes free when a connection ends, however that happens.
+    drop(first);
+    let deadline = Instant::now() + PATIENCE;
+    while host.exec("alice", &password, "top").await.status != Some(0) {
+        assert!(Instant::now() < deadline, "the place was never free");
+    }
+    assert_eq!(second.get("/").await, "alice.dev Tunnel /");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_a_bounded_number_of_channels() {
+    let host = Host::with(Limits {
+        channels: 4,
+        ..limits()
+    })
+    .await;
+    let password = host.node("alice").await;
+    let tunnel = host.tunnel("alice", &password, "localhost:8080").await;
+    let mut open = Vec::new();
+    for number in 0..4 {
+        let mut stream = tunnel.connect().await;
+        let path = format!("/{number}");
+        let body = crate::client::get_on(&mut stream, &path).await;
+        assert_eq!(body, format!("alice.dev Tunnel {path}"));
+        open.push(stream);
+    }
+    let mut fifth = tunnel.connect().await;
+    assert_eq!(fifth.read(&mut [0; 8]).await.unwrap_or(0), 0, "refused");
+    for (number, stream) in open.iter_mut().enumerate() {
+        let path = format!("/again/{number}");
+        let body = crate::client::get_on(stream, &path).await;
+        assert_eq!(body, format!("alice.dev Tunnel {path}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_key_is_kept_and_a_bad_one_is_an_error_that_helps() {
+    let host = Host::start().await;
+    let path = key_path(host.directory());
+    assert!(host.shutdown().await);
+    let again = || async {
+        let tasks = lifecycle::Tasks::new(
+            tokio::runtime::Handle::current(),
+            &tokio_util::sync::CancellationToken::new(),
+        );
+        let address = "127.0.0.1:0".parse().unwrap();
+        let options = ssh_gateway::Options::new(address, path.clone());
+        ssh_gateway::bind(options, host.manager.clone(), &tasks).await
+    };
+    let second = again().await.unwrap();
+    assert_eq!(second.host_key_fingerprint(), host.fingerprint);
+    std::fs::write(&path, "garbage").unwrap();
+    let error = again().await.unwrap_err().to_string();
+    assert!(error.contains("delete it to get a new one"), "{error}");
+}

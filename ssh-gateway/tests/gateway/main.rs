@@ -1,0 +1,13 @@
+//! The gateway, driven by OpenSSH's own client, in front of a real manager
+//! whose nodes are scripted.
+
+mod audit_log;
+mod client;
+mod exec;
+mod host;
+mod limits;
+mod node;
+mod shutdown;
+mod sign_in;
+mod terminal;
+mod tunnel;
