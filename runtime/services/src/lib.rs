@@ -8,12 +8,17 @@
 #![forbid(unsafe_code)]
 
 pub mod http_server;
+mod pending;
 mod port;
+mod quota;
 pub mod state;
 pub mod terminal;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod timer;
 pub mod vfs;
 
 pub use port::{
     Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Service, answer, module, request_from,
 };
+pub use quota::{Charge, DiskQuota, QuotaExceeded};

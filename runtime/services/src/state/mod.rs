@@ -1,0 +1,13 @@
+//! `state:distro:sys`: what a process saves between its lives.
+//!
+//! [`StateStore`] is the direct way, used by the host functions of a process;
+//! [`State`] answers messages of the public shape. Invariants: a process
+//! reaches its own state only, unless the caller is the kernel; an
+//! acknowledged write survives a kill of the host; bytes are charged to the
+//! node's disk quota before they are written.
+
+mod service;
+mod store;
+
+pub use service::State;
+pub use store::{MAX_STATE_BYTES, StateError, StateStore};

@@ -1,0 +1,112 @@
+//! One queue per calling process, so that each is served in order and none
+//! waits for another's slow request.
+//!
+//! Bounded in bytes taken out of the inbox: when that much is waiting, the
+//! inbox is left alone, fills up, and holds its senders back.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use lifecycle::TaskKind;
+use node_types::{KernelMessage, Message, ProcessId};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Vfs;
+use crate::Inbox;
+
+/// What may wait in all queues together.
+const WAITING_BYTES: usize = 64 << 20;
+/// A request counts for at least this much, which bounds their number.
+const LEAST_BYTES: usize = 64 << 10;
+/// Bytes that one permit stands for.
+const UNIT: usize = 1 << 10;
+
+/// A request and its share of the bound.
+type Waiting = (KernelMessage, OwnedSemaphorePermit);
+
+/// Queues of callers that have a task at work on them.
+#[derive(Debug, Default)]
+struct Callers(Mutex<HashMap<ProcessId, VecDeque<Waiting>>>);
+
+impl Callers {
+    /// Queues; returns whether the caller needs a task.
+    fn push(&self, caller: &ProcessId, waiting: Waiting) -> bool {
+        let mut queues = self.0.lock();
+        match queues.get_mut(caller) {
+            Some(queue) => {
+                queue.push_back(waiting);
+                false
+            }
+            None => {
+                queues.insert(caller.clone(), VecDeque::from([waiting]));
+                true
+            }
+        }
+    }
+
+    /// Drops what waits.
+    fn clear(&self) {
+        self.0.lock().clear();
+    }
+
+    /// The caller's next request; its queue is gone once there is none.
+    fn next(&self, caller: &ProcessId) -> Option<Waiting> {
+        let mut queues = self.0.lock();
+        let next = queues.get_mut(caller)?.pop_front();
+        if next.is_none() {
+            queues.remove(caller);
+        }
+        next
+    }
+}
+
+/// Serves `inbox` until it closes and what was taken from it is done, or until
+/// the module's tasks are cancelled; then only what is under way is finished.
+pub(super) async fn run(vfs: Arc<Vfs>, mut inbox: Inbox) {
+    let all = (WAITING_BYTES / UNIT) as u32;
+    let room = Arc::new(Semaphore::new(all as usize));
+    let callers = Arc::new(Callers::default());
+    let cancelled = vfs.tasks.token().clone();
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => None,
+            received = inbox.recv() => received,
+        };
+        let Some((message, _)) = received else {
+            break;
+        };
+        let ours = message.source.node == vfs.us.node;
+        if !ours || !matches!(message.message, Message::Request(_)) {
+            continue;
+        }
+        let units = message.cost().max(LEAST_BYTES).div_ceil(UNIT);
+        let units = u32::try_from(units).map_or(all, |units| units.min(all));
+        let share = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => break,
+            share = room.clone().acquire_many_owned(units) => share,
+        };
+        let Ok(share) = share else {
+            break;
+        };
+        let caller = message.source.process.clone();
+        if callers.push(&caller, (message, share)) {
+            let (vfs, callers) = (vfs.clone(), callers.clone());
+            vfs.tasks
+                .clone()
+                .spawn(TaskKind::graceful("vfs-caller"), async move {
+                    while let Some((message, share)) = callers.next(&caller) {
+                        vfs.handle(message).await;
+                        drop(share);
+                    }
+                });
+        }
+    }
+    if cancelled.is_cancelled() {
+        callers.clear();
+    }
+    // Every request under way has its share.
+    let _ = room.acquire_many(all).await;
+}

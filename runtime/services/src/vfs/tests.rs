@@ -1,0 +1,5 @@
+pub(crate) mod bench;
+mod files;
+mod hostile;
+mod messages;
+mod rights;
