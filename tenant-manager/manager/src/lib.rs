@@ -24,6 +24,7 @@ mod reconcile;
 mod recorder;
 mod slots;
 mod ssh_auth;
+mod ssh_password;
 mod stop;
 mod tenant;
 pub mod testing;

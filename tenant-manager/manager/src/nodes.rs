@@ -11,24 +11,23 @@ use lifecycle::TaskKind;
 use node_api::{Secret, StopReason};
 use node_types::NodeName;
 use tenant_model::{
-    Conflict, DesiredState, Label, LabelError, NewTenant, SshAccess, StorageError, TenantId,
+    Conflict, DesiredState, Label, LabelError, NewTenant, StorageError, TenantId,
     check_node_password,
 };
 use tokio::sync::oneshot;
 
-use crate::error::{CreateError, NodeOpError, SshPasswordError, unavailable};
-use crate::keys::{Purpose, TenantSeal, random};
+use crate::error::{CreateError, NodeOpError, unavailable};
+use crate::keys::{TenantSeal, random};
 use crate::manager::{Inner, Manager};
 use crate::principal::Principal;
 use crate::reconcile::Observed;
+use crate::ssh_password::ssh_access;
+use crate::stop;
 use crate::tenant::Tenant;
 use crate::view::{Availability, NodeView, Reason};
-use crate::{ssh_auth, stop};
 
-/// How long after a sign-in the SSH password is shown.
-const REVEAL: time::Duration = time::Duration::minutes(10);
 /// What people read when the host goes down under their request.
-const GOING_DOWN: &str = "the host is shutting down; try again in a moment";
+pub(crate) const GOING_DOWN: &str = "the host is shutting down; try again in a moment";
 
 /// What an owner wants of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,76 +185,9 @@ impl Manager {
         self.wish(principal, label, Wish::Delete { purge }).await
     }
 
-    /// Shows the SSH password, shortly after a sign-in only.
-    ///
-    /// # Errors
-    /// [`SshPasswordError`].
-    #[expect(clippy::unused_async, reason = "the same shape as its siblings")]
-    pub async fn ssh_password(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<Secret<String>, SshPasswordError> {
-        let tenant = self.revealable(principal, label)?;
-        let sealed = tenant.state.lock().ssh.sealed.clone();
-        let opened = TenantSeal::unwrap(tenant.id, &tenant.keys, &self.0.identity.kek)
-            .and_then(|seal| seal.open(Purpose::SshPassword, &sealed));
-        opened
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .map(Secret::new)
-            .ok_or_else(|| {
-                tracing::error!(tenant_id = %tenant.id, "failed to open the SSH password");
-                let text = "the password cannot be read; make a new one instead";
-                SshPasswordError::Unavailable(text.to_owned())
-            })
-    }
-
-    /// Makes a new SSH password; open sessions go on.
-    ///
-    /// # Errors
-    /// [`SshPasswordError`].
-    pub async fn rotate_ssh_password(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<Secret<String>, SshPasswordError> {
-        let tenant = self.revealable(principal, label)?;
-        let (inner, principal) = (self.0.clone(), principal.clone());
-        let rotate = async move {
-            let _turn = tenant.wishes.lock().await;
-            let failed = |text: String| SshPasswordError::Unavailable(text);
-            let seal = TenantSeal::unwrap(tenant.id, &tenant.keys, &inner.identity.kek)
-                .map_err(|e| failed(e.to_string()))?;
-            let (password, ssh) = ssh_access(&inner, tenant.id, &seal)?;
-            let change = tenant.change(Some(principal.account()), inner.clock.now());
-            let written = inner.repositories.tenants.set_ssh(change, &ssh).await;
-            written.map_err(|error| failed(inner.not_written(&tenant, &error)))?;
-            tenant.state.lock().ssh = ssh;
-            Ok(password)
-        };
-        self.to_the_end(rotate)
-            .await
-            .unwrap_or_else(|| Err(SshPasswordError::Unavailable(GOING_DOWN.to_owned())))
-    }
-
-    fn owned(&self, principal: &Principal, label: &str) -> Option<Arc<Tenant>> {
+    pub(crate) fn owned(&self, principal: &Principal, label: &str) -> Option<Arc<Tenant>> {
         let tenant = self.0.registry.read().labelled(label)?;
         (tenant.account == principal.account()).then_some(tenant)
-    }
-
-    fn revealable(
-        &self,
-        principal: &Principal,
-        label: &str,
-    ) -> Result<Arc<Tenant>, SshPasswordError> {
-        let tenant = self.owned(principal, label);
-        let tenant = tenant.ok_or(SshPasswordError::NotFound)?;
-        let age = self.0.clock.now() - principal.signed_in_at();
-        if age > REVEAL {
-            return Err(SshPasswordError::SignInAgain);
-        }
-        Ok(tenant)
     }
 
     async fn wish(
@@ -273,7 +205,7 @@ impl Manager {
 
     /// Runs `work` to its end even if the caller goes away; `None` if the host
     /// goes down first.
-    async fn to_the_end<T: Send + 'static>(
+    pub(crate) async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
@@ -335,21 +267,6 @@ async fn create(
     Ok(inner.view(&tenant))
 }
 
-/// A fresh SSH password, and how it is kept.
-fn ssh_access(
-    inner: &Inner,
-    tenant: TenantId,
-    seal: &TenantSeal,
-) -> Result<(Secret<String>, SshAccess), SshPasswordError> {
-    let password = ssh_auth::generate(&*inner.entropy);
-    let plain = password.expose().as_bytes();
-    let sealed = seal
-        .seal(Purpose::SshPassword, plain, &*inner.entropy)
-        .map_err(|e| SshPasswordError::Unavailable(e.to_string()))?;
-    let verifier = ssh_auth::verifier(tenant, password.expose());
-    Ok((password, SshAccess { verifier, sealed }))
-}
-
 async fn grant(
     inner: &Arc<Inner>,
     principal: &Principal,
@@ -403,7 +320,11 @@ impl Inner {
 
     /// What people read when a write failed. When another host has taken the
     /// tenant over, its node here has to end.
-    fn not_written(self: &Arc<Self>, tenant: &Arc<Tenant>, error: &StorageError) -> String {
+    pub(crate) fn not_written(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        error: &StorageError,
+    ) -> String {
         if *error == StorageError::Fenced {
             tracing::error!(tenant_id = %tenant.id, "the tenant was taken over by another host");
             tenant.state.lock().lost = true;

@@ -23,6 +23,7 @@ pub struct FakeLauncher {
     nodes: Mutex<HashMap<TenantKey, Arc<FakeNode>>>,
     specs: Mutex<Vec<NodeSpec>>,
     purged: Mutex<Vec<TenantKey>>,
+    stuck: Mutex<Option<String>>,
 }
 
 impl Default for FakeLauncher {
@@ -35,6 +36,7 @@ impl Default for FakeLauncher {
             nodes: Mutex::default(),
             specs: Mutex::default(),
             purged: Mutex::default(),
+            stuck: Mutex::default(),
         }
     }
 }
@@ -49,6 +51,11 @@ impl FakeLauncher {
     /// Launches wait from now on, until [`FakeLauncher::release`].
     pub fn hold(&self) {
         self.open.send_replace(false);
+    }
+
+    /// Launches of the node called `name` never end.
+    pub fn hold_only(&self, name: &str) {
+        *self.stuck.lock() = Some(name.to_owned());
     }
 
     /// Lets launches go on.
@@ -99,6 +106,9 @@ impl NodeLauncher for FakeLauncher {
     async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError> {
         self.launches.fetch_add(1, Ordering::SeqCst);
         self.specs.lock().push(spec.clone());
+        if self.stuck.lock().as_deref() == Some(spec.name.as_str()) {
+            std::future::pending::<()>().await;
+        }
         let mut open = self.open.subscribe();
         let _ = open.wait_for(|open| *open).await;
         let one_less = |left: u32| left.checked_sub(1);

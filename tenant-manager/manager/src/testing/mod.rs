@@ -127,6 +127,15 @@ pub async fn start_over(
     .await
 }
 
+/// The same host with another key, as after a mixed-up restore.
+#[must_use]
+pub fn with_another_key(identity: &HostIdentity) -> HostIdentity {
+    HostIdentity {
+        host: identity.host,
+        ..HostIdentity::ephemeral(&OsEntropy)
+    }
+}
+
 impl Fakes {
     /// Signs up `email` and signs it in. `None` if the address is taken.
     pub async fn account(&self, email: &str) -> Option<Principal> {

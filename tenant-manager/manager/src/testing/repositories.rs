@@ -24,6 +24,7 @@ pub struct MemoryRepositories {
     tables: Mutex<Tables>,
     away: AtomicBool,
     uses: AtomicUsize,
+    lose_answer: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +50,11 @@ impl MemoryRepositories {
     /// Takes the database away, or brings it back.
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// The next tenant is written, but whoever wrote it is told otherwise.
+    pub fn lose_next_answer(&self) {
+        self.lose_answer.store(true, Ordering::SeqCst);
     }
 
     /// How often anything was read or written.
@@ -288,6 +294,9 @@ impl TenantRepository for MemoryRepositories {
             purge_at: None,
         };
         tables.tenants.insert(tenant.id, (new.host, tenant.clone()));
+        if self.lose_answer.swap(false, Ordering::SeqCst) {
+            return Err(StorageError::Unavailable("the answer was lost".to_owned()));
+        }
         Ok(tenant)
     }
 

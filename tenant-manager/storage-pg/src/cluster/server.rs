@@ -1,0 +1,258 @@
+//! Making a cluster, and the life of its server process.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::ClusterError;
+use super::binaries::Binaries;
+use super::place::Layout;
+
+/// The control plane's database, and its owner.
+pub(super) const DATABASE: &str = "berth";
+const USER: &str = "berth";
+/// Between two attempts to connect to a server that starts: it tells nobody
+/// when it is ready.
+const KNOCK: Duration = Duration::from_millis(50);
+/// A log this large is put aside at the next start, bytes.
+const LONG_LOG: u64 = 8 << 20;
+/// How much of the log an error quotes, bytes.
+const QUOTE: usize = 600;
+/// How long a server that was asked to leave at once may take.
+const AT_ONCE: Duration = Duration::from_secs(5);
+/// How long making a cluster may take.
+const INITDB: Duration = Duration::from_secs(120);
+
+/// A server process of ours.
+#[derive(Debug)]
+pub(super) struct Server {
+    child: Child,
+}
+
+/// How to reach the server; it trusts whoever can enter the socket's directory.
+pub(super) fn connect_options(socket_dir: &Path, database: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(socket_dir)
+        .port(5432)
+        .username(USER)
+        .database(database)
+        .disable_statement_logging()
+}
+
+/// A command that runs as the cluster's user, with nothing of our environment,
+/// and out of reach of keys pressed in our terminal.
+fn command(program: &Path, layout: &Layout) -> Command {
+    let mut command = std::process::Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .process_group(0);
+    if layout.account.hand_over {
+        command.uid(layout.account.uid).gid(layout.account.gid);
+    }
+    command.into()
+}
+
+/// Makes the cluster, beside its place and then renamed: one that was
+/// interrupted is made anew.
+pub(super) async fn initdb(binaries: &Binaries, layout: &Layout) -> Result<(), ClusterError> {
+    let beside = layout.data.with_file_name("data.new");
+    match std::fs::remove_dir_all(&beside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(ClusterError::file("remove", &beside)(error)),
+    }
+    tracing::info!("making a private database in {}", layout.data.display());
+    let run = command(&binaries.initdb, layout)
+        .arg("--pgdata")
+        .arg(&beside)
+        .args([
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-instructions",
+        ])
+        .arg(format!("--username={USER}"))
+        .kill_on_drop(true)
+        .output();
+    let output = match tokio::time::timeout(INITDB, run).await {
+        Ok(output) => output.map_err(ClusterError::file("run", &binaries.initdb))?,
+        Err(_) => {
+            return Err(ClusterError::Initdb(format!(
+                "it took more than {INITDB:?}"
+            )));
+        }
+    };
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(ClusterError::Initdb(tail(text.trim())));
+    }
+    std::fs::rename(&beside, &layout.data).map_err(ClusterError::file("rename", &beside))
+}
+
+/// Starts the server and waits until it has the control plane's database.
+pub(super) async fn start(
+    binaries: &Binaries,
+    layout: &Layout,
+    socket_dir: &Path,
+    limit: Duration,
+) -> Result<Server, ClusterError> {
+    remove_old_sockets(socket_dir);
+    let log = open_log(&layout.log)?;
+    let errors = log.try_clone();
+    let errors = errors.map_err(ClusterError::file("share", &layout.log))?;
+    // A list in the server's syntax, of one quoted path.
+    let quoted = socket_dir.display().to_string().replace('"', "\"\"");
+    let child = command(&binaries.postgres, layout)
+        .arg("-D")
+        .arg(&layout.data)
+        .args(["-c", "listen_addresses="])
+        .args(["-c", "port=5432"])
+        .args(["-c", &format!("unix_socket_directories=\"{quoted}\"")])
+        .args(["-c", "unix_socket_permissions=0700"])
+        .args(["-c", "logging_collector=off"])
+        .args(["-c", "log_destination=stderr"])
+        .args(["-c", "max_connections=50"])
+        .args(["-c", "shared_buffers=32MB"])
+        .args(["-c", "fsync=on"])
+        .args(["-c", "synchronous_commit=on"])
+        // Its own file: whoever waits for our output must not wait for it.
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .map_err(ClusterError::file("run", &binaries.postgres))?;
+    let mut server = Server { child };
+    match server.ready(socket_dir, limit).await {
+        Ok(()) => Ok(server),
+        Err(reason) => {
+            server.stop(AT_ONCE).await;
+            let text = std::fs::read_to_string(&layout.log).unwrap_or_default();
+            Err(ClusterError::NotStarted {
+                reason: format!("{reason}. It said: {}", tail(text.trim())),
+                log: layout.log.clone(),
+            })
+        }
+    }
+}
+
+/// Nobody works on the data, so nobody listens on these.
+fn remove_old_sockets(socket_dir: &Path) {
+    for name in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
+        // If it cannot be removed the server says so.
+        let _ = std::fs::remove_file(socket_dir.join(name));
+    }
+}
+
+fn open_log(path: &Path) -> Result<File, ClusterError> {
+    if std::fs::metadata(path).is_ok_and(|data| data.len() > LONG_LOG) {
+        let aside: PathBuf = path.with_extension("old");
+        std::fs::rename(path, aside).map_err(ClusterError::file("put aside", path))?;
+    }
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(ClusterError::file("open", path))
+}
+
+/// The end of a text, cut at a character.
+fn tail(text: &str) -> String {
+    let from = text.len().saturating_sub(QUOTE);
+    let from = (from..text.len()).find(|at| text.is_char_boundary(*at));
+    text[from.unwrap_or(0)..].to_owned()
+}
+
+impl Server {
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    pub(super) async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    async fn ready(&mut self, socket_dir: &Path, limit: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + limit;
+        let options = connect_options(socket_dir, "postgres");
+        let mut connection = loop {
+            let refused = match options.connect().await {
+                Ok(connection) => break connection,
+                Err(error) => error,
+            };
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("it ended ({status})"));
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("it was not ready within {limit:?} ({refused})"));
+            }
+            tokio::time::sleep(KNOCK).await;
+        };
+        ensure_database(&mut connection)
+            .await
+            .map_err(|error| format!("its database could not be made ({error})"))?;
+        // Dropping would do; closing spares the server a line in its log.
+        let _ = connection.close().await;
+        Ok(())
+    }
+
+    /// Stops it in order, then at once, then for good.
+    pub(super) async fn stop(&mut self, grace: Duration) {
+        for (signal, limit) in [(Signal::INT, grace), (Signal::QUIT, AT_ONCE)] {
+            if !self.signal(signal) {
+                return;
+            }
+            if tokio::time::timeout(limit, self.child.wait()).await.is_ok() {
+                return;
+            }
+            tracing::warn!("the private database does not stop; asking harder");
+        }
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!("failed to end the private database: {error}");
+        }
+    }
+
+    /// Whether there was a process to signal. Not yet waited for, it cannot
+    /// have given its number to another.
+    fn signal(&mut self, signal: Signal) -> bool {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return false;
+        }
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
+        pid.and_then(Pid::from_raw)
+            .is_some_and(|pid| kill_process(pid, signal).is_ok())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.signal(Signal::INT);
+    }
+}
+
+async fn ensure_database(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let there: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(DATABASE)
+            .fetch_one(&mut *connection)
+            .await?;
+    if !there {
+        sqlx::query("CREATE DATABASE berth")
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
