@@ -54,7 +54,7 @@ pub(crate) async fn run(
     let (events, inbox) = mpsc::channel(EVENTS);
     let inlets = Inlets::default();
     let sign_in = SignIn::new(gateway.manager.clone(), peer, gateway.sign_in_attempts);
-    let adapter = Adapter::new(peer, sign_in, events, inlets.clone());
+    let adapter = Adapter::new(sign_in, events, inlets.clone());
     let transport = Transport::new(stream, kill.clone());
     let starting = run_stream(gateway.config.clone(), transport, adapter);
     let started = tokio::select! {

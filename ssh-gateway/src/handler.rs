@@ -6,7 +6,6 @@
 //! is read. Stops with the connection.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +15,6 @@ use russh::{Channel, ChannelId, MethodKind, MethodSet, Pty, Sig};
 use tenant_manager::TenantAccess;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::audit;
 use crate::auth::{Attempt, SignIn};
 use crate::session::channels::Inlets;
 use crate::session::event::{Event, Opening, Request};
@@ -28,7 +26,6 @@ pub(crate) fn methods() -> MethodSet {
 
 /// See the module's documentation.
 pub(crate) struct Adapter {
-    peer: SocketAddr,
     sign_in: SignIn,
     access: Option<Arc<TenantAccess>>,
     events: mpsc::Sender<Event>,
@@ -36,14 +33,8 @@ pub(crate) struct Adapter {
 }
 
 impl Adapter {
-    pub(crate) fn new(
-        peer: SocketAddr,
-        sign_in: SignIn,
-        events: mpsc::Sender<Event>,
-        inlets: Inlets,
-    ) -> Self {
+    pub(crate) fn new(sign_in: SignIn, events: mpsc::Sender<Event>, inlets: Inlets) -> Self {
         Self {
-            peer,
             sign_in,
             access: None,
             events,
@@ -79,12 +70,10 @@ impl Adapter {
         }
     }
 
-    fn audit(&self, what: &str, detail: &str) {
-        let node = match &self.access {
-            Some(access) => access.label().as_str(),
-            None => "",
-        };
-        audit::refused(node, self.peer, what, detail);
+    /// Has the refusal of something recorded.
+    async fn refused(&self, what: &'static str, detail: impl Into<String>) {
+        let detail = detail.into();
+        self.tell(Event::Refused { what, detail }).await;
     }
 
     async fn try_password(&mut self, user: &str, password: &str) -> Auth {
@@ -210,7 +199,7 @@ impl Handler for Adapter {
         _reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.audit("x11 channel", "");
+        self.refused("x11 channel", "").await;
         Ok(())
     }
 
@@ -224,7 +213,8 @@ impl Handler for Adapter {
         _reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.audit("forwarded-tcpip channel", &format!("{host}:{port}"));
+        self.refused("forwarded-tcpip channel", format!("{host}:{port}"))
+            .await;
         Ok(())
     }
 
@@ -235,7 +225,7 @@ impl Handler for Adapter {
         _reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.audit("unix socket", socket_path);
+        self.refused("unix socket", socket_path).await;
         Ok(())
     }
 
@@ -347,7 +337,7 @@ impl Handler for Adapter {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.audit("subsystem", name);
+        self.refused("subsystem", name).await;
         session.channel_failure(channel)
     }
 
@@ -360,7 +350,7 @@ impl Handler for Adapter {
         _screen: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.audit("x11 forwarding", "");
+        self.refused("x11 forwarding", "").await;
         session.channel_failure(channel)
     }
 
@@ -369,7 +359,7 @@ impl Handler for Adapter {
         _channel: ChannelId,
         _session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        self.audit("agent forwarding", "");
+        self.refused("agent forwarding", "").await;
         Ok(false)
     }
 
@@ -379,7 +369,8 @@ impl Handler for Adapter {
         port: &mut u32,
         _session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        self.audit("remote forwarding", &format!("{address}:{port}"));
+        self.refused("remote forwarding", format!("{address}:{port}"))
+            .await;
         Ok(false)
     }
 
@@ -388,7 +379,8 @@ impl Handler for Adapter {
         socket_path: &str,
         _session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        self.audit("remote unix socket forwarding", socket_path);
+        self.refused("remote unix socket forwarding", socket_path)
+            .await;
         Ok(false)
     }
 }

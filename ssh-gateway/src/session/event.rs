@@ -39,6 +39,13 @@ pub(crate) enum Event {
         /// Whether it is granted.
         verdict: oneshot::Sender<bool>,
     },
+    /// It asked for something that nobody can have, and was refused.
+    Refused {
+        /// What kind of thing.
+        what: &'static str,
+        /// Which one, as the client says it.
+        detail: String,
+    },
     /// It closed a channel.
     Closed(u32),
 }

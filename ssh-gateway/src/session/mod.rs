@@ -40,6 +40,8 @@ pub(crate) const FAREWELL: &str =
     "The host is shutting down. Your node keeps everything; connect again in a moment.";
 /// Ends of channel tasks that may wait. A task waits when it is full.
 const ENDED: usize = 64;
+/// Refusals that one connection may cause, so that nobody can fill the log.
+const REFUSALS: usize = 256;
 /// How long channel tasks may take to end when the session does.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long output may still flow once the node has ended its side.
@@ -118,6 +120,7 @@ pub(crate) struct Session {
     inlets: Inlets,
     tasks: Tasks,
     ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
+    refusals_left: usize,
     /// Cancelled once the client has gone.
     gone: CancellationToken,
     /// See [`Job::stop`].
@@ -143,6 +146,7 @@ impl Session {
             inlets,
             tasks,
             ended: mpsc::channel(ENDED),
+            refusals_left: REFUSALS,
             gone: CancellationToken::new(),
             stop: CancellationToken::new(),
         }
@@ -196,7 +200,8 @@ impl Session {
                 opening,
                 host,
                 port,
-            } => self.open_forward(opening, &host, port).await,
+            } => return self.open_forward(opening, &host, port).await,
+            Event::Refused { what, detail } => return self.refused(what, &detail),
             Event::Request {
                 id,
                 request,
@@ -254,24 +259,26 @@ impl Session {
         }
     }
 
-    async fn open_forward(&mut self, opening: Opening, host: &str, port: u32) {
-        if !forward::is_allowed(host, port, self.settings.local_http_port) {
-            let node = self
-                .job
-                .as_ref()
-                .map_or("", |job| job.access.label().as_str());
-            audit::refused(node, self.peer, "tunnel", &format!("{host}:{port}"));
-            let port = self.settings.local_http_port;
-            let reason = format!("only localhost:{port}, the node's HTTP, can be reached");
+    /// Records a refusal; ends a connection that asks for too many.
+    fn refused(&mut self, what: &str, detail: &str) -> Option<Ending> {
+        if let Some(job) = &self.job {
+            audit::refused(job.access.label().as_str(), self.peer, what, detail);
+        }
+        self.refusals_left = self.refusals_left.saturating_sub(1);
+        (self.refusals_left == 0).then(|| Ending::Told("too many refused requests".to_owned()))
+    }
+
+    async fn open_forward(&mut self, opening: Opening, host: &str, port: u32) -> Option<Ending> {
+        let http_port = self.settings.local_http_port;
+        if !forward::is_allowed(host, port, http_port) {
+            let reason = format!("only localhost:{http_port}, the node's HTTP, can be reached");
             opening
                 .reply
                 .reject(ChannelOpenFailure::Other { code: 1, reason })
                 .await;
-            return;
+            return self.refused("tunnel", &format!("{host}:{port}"));
         }
-        let Some((job, parts, reply)) = self.admit(opening).await else {
-            return;
-        };
+        let (job, parts, reply) = self.admit(opening).await?;
         let id = parts.outlet.id();
         let (busy, _, _) = Busy::new();
         self.table.open_forward(id, busy);
@@ -284,6 +291,7 @@ impl Session {
                 let was_shell = false;
                 let _ = ended.send(Ended { id, was_shell }).await;
             });
+        None
     }
 
     /// Whether the request is granted.

@@ -31,13 +31,19 @@ async fn a_line_prints_its_output_and_says_how_it_ended() {
     let host = Host::start().await;
     let password = host.node("alice").await;
     let top = host.exec("alice", &password, "top").await;
-    assert_eq!((top.status, top.stdout.as_str()), (Some(0), "alice.dev: top\n"));
+    assert_eq!(
+        (top.status, top.stdout.as_str()),
+        (Some(0), "alice.dev: top\n")
+    );
     let bad = host.exec("alice", &password, "nonsense").await;
     assert_eq!(bad.status, Some(1));
     assert_eq!(bad.stdout, "no script is called nonsense\n");
     let refused = host.exec("alice", &password, "refused").await;
     assert_eq!((refused.status, refused.stdout.as_str()), (Some(1), ""));
-    assert!(refused.stderr.contains("too many lines at once"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("too many lines at once"),
+        "{refused:?}"
+    );
     let flood = host.exec("alice", &password, "flood").await;
     assert_eq!((flood.status, flood.stdout.len()), (Some(0), 10_000_000));
     for hopeless in ["a\nb", &"x".repeat(16_385)] {

@@ -116,14 +116,15 @@ impl NodeHandle for Node {
         let (draw, output) = mpsc::channel(16);
         let name = self.name.to_string();
         let stopping = self.tasks.token().clone();
-        self.tasks.spawn(TaskKind::graceful("terminal"), async move {
-            tokio::select! {
-                () = stopping.cancelled() => {
-                    let _ = draw.send("\r\nthe node is stopping\r\n".into()).await;
+        self.tasks
+            .spawn(TaskKind::graceful("terminal"), async move {
+                tokio::select! {
+                    () = stopping.cancelled() => {
+                        let _ = draw.send("\r\nthe node is stopping\r\n".into()).await;
+                    }
+                    () = terminal(&name, size, keys, &draw) => {}
                 }
-                () = terminal(&name, size, keys, &draw) => {}
-            }
-        });
+            });
         Ok(TerminalSession { input, output })
     }
 
@@ -133,7 +134,12 @@ impl NodeHandle for Node {
         output: mpsc::Sender<Bytes>,
         limit: Duration,
     ) -> Result<LineOutcome, NodeError> {
-        let say = |text: String| async { output.send(text.into()).await.map_err(|_| NodeError::Stopping) };
+        let say = |text: String| async {
+            output
+                .send(text.into())
+                .await
+                .map_err(|_| NodeError::Stopping)
+        };
         match line.as_str() {
             "refused" => Err(NodeError::Limit("too many lines at once".to_owned())),
             "endless" => {

@@ -102,3 +102,37 @@ async fn one_nodes_password_does_not_open_another() {
     let own = host.exec("bob", &bob, "top").await;
     assert_eq!(own.stdout, "bob.dev: top\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_current_algorithms_are_spoken() {
+    let host = Host::start().await;
+    let password = host.node("alice").await;
+    let with = |options: &'static [&'static str]| {
+        let mut command = host.ssh(&password);
+        command.args(options).args(["alice@127.0.0.1", "top"]);
+        async move { ran(&mut command).await }
+    };
+    for fine in [
+        &["-o", "Compression=yes"][..],
+        &["-c", "aes256-gcm@openssh.com"],
+        &["-c", "chacha20-poly1305@openssh.com"],
+        &["-c", "aes256-ctr", "-m", "hmac-sha2-256-etm@openssh.com"],
+        &["-o", "KexAlgorithms=curve25519-sha256"],
+    ] {
+        let answer = with(fine).await;
+        assert_eq!(answer.status, Some(0), "{fine:?}: {answer:?}");
+    }
+    for old in [
+        &["-c", "aes128-cbc"][..],
+        &["-c", "aes256-ctr", "-m", "hmac-sha1"],
+        &["-o", "KexAlgorithms=diffie-hellman-group14-sha1"],
+        &["-o", "HostKeyAlgorithms=ssh-rsa"],
+    ] {
+        let answer = with(old).await;
+        assert_eq!(answer.status, Some(255), "{old:?}: {answer:?}");
+        assert!(answer.stderr.contains("no matching"), "{old:?}: {answer:?}");
+    }
+    let said = with(&["-v", "-o", "Compression=yes"]).await.stderr;
+    assert!(said.contains("compression: none"), "{said}");
+    assert!(said.contains(&host.fingerprint), "{said}");
+}

@@ -39,7 +39,8 @@ impl Shell {
             let read = read.unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.seen));
             let read = read.unwrap();
             assert_ne!(read, 0, "ended without {text:?}: {:?}", self.seen);
-            self.seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+            self.seen
+                .push_str(&String::from_utf8_lossy(&buffer[..read]));
         }
     }
 
@@ -140,7 +141,11 @@ async fn without_a_terminal_the_lines_of_the_input_are_run() {
     shell.shows("alice.dev: top\nalice.dev: cat a b\n").await;
     shell.types("nonsense\nexit\nnot run\n").await;
     let (status, rest) = shell.ends().await;
-    assert_eq!((status, rest.contains("not run")), (Some(1), false), "{rest}");
+    assert_eq!(
+        (status, rest.contains("not run")),
+        (Some(1), false),
+        "{rest}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +167,11 @@ async fn the_end_of_the_shell_ends_the_connection_with_its_open_tunnels() {
     shell.types("exit\r").await;
     let (status, rest) = shell.ends().await;
     assert_eq!(status, Some(0), "{rest}");
-    assert_eq!(open.read(&mut [0; 8]).await.unwrap_or(0), 0, "tunnel closed");
+    assert_eq!(
+        open.read(&mut [0; 8]).await.unwrap_or(0),
+        0,
+        "tunnel closed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,4 +208,25 @@ async fn a_stopping_node_says_so_and_ends_the_shell() {
     let mut shell = Shell::start(host.ssh(&password).args(["-tt", "alice@127.0.0.1"]));
     shell.shows("stopped").await;
     assert_eq!(shell.ends().await.0, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_that_ends_beside_another_leaves_it_alone() {
+    let host = Host::start().await;
+    let password = host.node("alice").await;
+    let control = host.directory().join("control");
+    let mut command = host.ssh(&password);
+    command.args(["-tt", "-M", "-S"]).arg(&control);
+    let mut first = Shell::start(command.arg("alice@127.0.0.1"));
+    first.shows("alice.dev > ").await;
+    let mut command = host.ssh(&password);
+    command.args(["-tt", "-S"]).arg(&control);
+    let mut second = Shell::start(command.arg("alice@127.0.0.1"));
+    second.shows("alice.dev > ").await;
+    second.types("exit\r").await;
+    assert_eq!(second.ends().await.0, Some(0));
+    first.types("still here\r").await;
+    first.shows("you said still here").await;
+    first.types("exit\r").await;
+    assert_eq!(first.ends().await.0, Some(0));
 }

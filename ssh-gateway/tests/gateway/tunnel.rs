@@ -25,7 +25,12 @@ async fn kits_own_command_makes_a_tunnel_that_counts_as_local() {
     // What it leaves behind would keep pipes open.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let status = tokio::time::timeout(PATIENCE, command.status()).await;
-    assert!(status.expect("it goes to the background").unwrap().success());
+    assert!(
+        status
+            .expect("it goes to the background")
+            .unwrap()
+            .success()
+    );
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     for path in ["/one", "/two"] {
         let body = get_on(&mut stream, path).await;
@@ -72,7 +77,10 @@ async fn each_direction_ends_by_itself() {
     client_ends_first.shutdown().await.unwrap();
     let mut answer = String::new();
     let reading = client_ends_first.read_to_string(&mut answer);
-    tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(answer, "counted 300000");
 
     let mut node_ends_first = tunnel.connect().await;
@@ -82,7 +90,10 @@ async fn each_direction_ends_by_itself() {
         .unwrap();
     let mut answer = String::new();
     let reading = node_ends_first.read_to_string(&mut answer);
-    tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(answer, "all I have to say");
     // The other direction is open still; the node checks what arrives.
     node_ends_first.write_all(b"still listening").await.unwrap();
@@ -165,7 +176,9 @@ async fn a_node_that_cannot_be_reached_is_a_failed_connection() {
 /// Where tunnels must not lead, whatever listens there.
 fn forbidden(own_port: u16) -> Vec<String> {
     let mut all = Vec::new();
-    for port in [1, 22, 53, 80, 443, 2222, 5432, 8000, 8081, 8999, 9000, 9464, 10000] {
+    for port in [
+        1, 22, 53, 80, 443, 2222, 5432, 8000, 8081, 8999, 9000, 9464, 10000,
+    ] {
         for host in ["localhost", "127.0.0.1", "[::1]"] {
             all.push(format!("{host}:{port}"));
         }
@@ -224,7 +237,11 @@ async fn no_other_destination_can_be_reached_and_each_try_is_recorded() {
 async fn remote_forwards_unix_sockets_and_other_channels_are_refused() {
     let host = Host::start().await;
     let password = host.node("eve").await;
-    for forward in ["0:localhost:80", "8080:localhost:80", "/tmp/x.sock:localhost:80"] {
+    for forward in [
+        "0:localhost:80",
+        "8080:localhost:80",
+        "/tmp/x.sock:localhost:80",
+    ] {
         let answer = ran(host.ssh(&password).args([
             "-N",
             "-o",
@@ -235,7 +252,10 @@ async fn remote_forwards_unix_sockets_and_other_channels_are_refused() {
         ]))
         .await;
         assert_eq!(answer.status, Some(255), "{forward}: {answer:?}");
-        assert!(answer.stderr.contains("remote port forwarding failed"), "{answer:?}");
+        assert!(
+            answer.stderr.contains("remote port forwarding failed"),
+            "{answer:?}"
+        );
     }
     assert_eq!(crate::audit_log::about("eve", "remote").len(), 3);
 
@@ -247,11 +267,48 @@ async fn remote_forwards_unix_sockets_and_other_channels_are_refused() {
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
     assert_eq!(crate::audit_log::about("eve", "unix socket").len(), 2);
 
-    let x11 = ran(host
-        .ssh(&password)
-        .env("DISPLAY", "127.0.0.1:9")
-        .args(["-Y", "eve@127.0.0.1", "top"]))
-    .await;
+    let x11 =
+        ran(host
+            .ssh(&password)
+            .env("DISPLAY", "127.0.0.1:9")
+            .args(["-Y", "eve@127.0.0.1", "top"]))
+        .await;
     assert_eq!(x11.stdout, "eve.dev: top\n", "{x11:?}");
     assert_eq!(crate::audit_log::about("eve", "x11").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_keys_in_the_middle_of_a_transfer_lose_nothing() {
+    const TOTAL: usize = 20_000_000;
+    let host = Host::start().await;
+    let password = host.node("alice").await;
+    let port = free_port().await;
+    let mut command = host.ssh(&password);
+    command.args(["-N", "-L", &format!("{port}:localhost:8080")]);
+    command.args(["-o", "RekeyLimit=1M"]);
+    let tunnel = Tunnel::start(command, "alice", port).await;
+    let body: Vec<u8> = (0..TOTAL).map(pattern).collect();
+    let mut expected = Sum::default();
+    expected.add(&body);
+    let down = async {
+        let mut stream = tunnel.connect().await;
+        let request = format!("GET /bytes/{TOTAL} HTTP/1.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(read_head(&mut stream).await, TOTAL);
+        let mut received = vec![0; TOTAL];
+        stream.read_exact(&mut received).await.unwrap();
+        assert!(received == body, "the download differs");
+    };
+    let up = async {
+        let mut stream = tunnel.connect().await;
+        let request = format!("POST {TOTAL} HTTP/1.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+        let wanted = format!("{} {}\r\n", expected.bytes, expected.sum);
+        let mut answer = vec![0; wanted.len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), wanted);
+    };
+    let both = async { tokio::join!(down, up) };
+    tokio::time::timeout(PATIENCE, both).await.expect("in time");
 }
