@@ -94,10 +94,9 @@ impl Artifacts {
     ) -> Option<wasmtime::component::Component> {
         let name = file_name(hash, &self.compatibility);
         for dir in &self.read_only {
-            if let Some(file) = open_listed(dir, &name) {
-                if let Some(component) = map(engine, &file) {
-                    return Some(component);
-                }
+            let listed = open_listed(dir, &name);
+            if let Some(component) = listed.and_then(|file| map(engine, &file)) {
+                return Some(component);
             }
         }
         let path = self.dir.join(&name);

@@ -12,25 +12,22 @@ use lifecycle::{TaskKind, Tasks};
 use node_types::Edition;
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
-use wasmtime_wasi::I32Exit;
 
 use crate::artifact::Artifacts;
 use crate::cache::{self, Cache, Joined, Lead, Outcome};
 use crate::compile::{Compiler, PrepareError, WorkerCommand};
+use crate::exit::{Exit, exit_of, explain};
 use crate::fair::{Fair, Slice};
 use crate::guest::{Guest, new_store};
 use crate::hash::WasmHash;
-use crate::host::{HostTrap, ProcessHost, v1_0};
+use crate::host::{ProcessHost, v1_0};
 use crate::inspect::{InspectError, Inspection, MAX_WASM_BYTES, edition_of, inspect};
-use crate::limits::LimitReached;
-use crate::stderr::{STDERR_CAPACITY, Stderr};
+use crate::stderr::Stderr;
 use crate::ticker::Ticker;
 use crate::{TenantBudget, config};
 
 /// Disk for artifacts, unless options say otherwise.
 const DEFAULT_ARTIFACT_BYTES: u64 = 4 << 30;
-/// Functions named in the message of a trap.
-const MAX_FRAMES: usize = 6;
 
 /// How to set up an [`Engine`].
 #[derive(Debug, Clone)]
@@ -77,23 +74,6 @@ pub enum EngineError {
         path: PathBuf,
         /// What went wrong.
         error: io::Error,
-    },
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// `init` returned, or the guest exited with success.
-    Finished,
-    /// It trapped, or the guest exited with a failure.
-    Trapped {
-        /// What it wrote to stderr, else the cause; a limit is always named.
-        message: String,
-    },
-    /// It never ran.
-    NotInstantiable {
-        /// Why.
-        message: String,
     },
 }
 
@@ -342,7 +322,7 @@ impl Inner {
         }
         lead.finish(outcome.unwrap_or_else(|| {
             Err(PrepareError::Host(
-                "the artifact vanished after it was written".to_owned(),
+                "the compiler's output cannot be loaded".to_owned(),
             ))
         }));
     }
@@ -395,46 +375,4 @@ impl Inner {
             pre,
         }))
     }
-}
-
-fn exit_of(error: &wasmtime::Error, stderr: &Stderr) -> Exit {
-    if let Some(I32Exit(0)) = error.downcast_ref::<I32Exit>() {
-        return Exit::Finished;
-    }
-    Exit::Trapped {
-        message: explain(error, stderr),
-    }
-}
-
-/// The message for a failed guest: a limit or a refusal of the host by name;
-/// what the guest itself said; else the cause and where it happened.
-fn explain(error: &wasmtime::Error, stderr: &Stderr) -> String {
-    let said = stderr.text();
-    let named = if let Some(limit) = error.downcast_ref::<LimitReached>() {
-        Some(limit.to_string())
-    } else {
-        error.downcast_ref::<HostTrap>().map(HostTrap::to_string)
-    };
-    let mut message = match (named, said.is_empty()) {
-        (Some(named), true) => named,
-        (Some(named), false) => format!("{named}\n{said}"),
-        (None, false) => said,
-        (None, true) => {
-            let mut text = error.root_cause().to_string();
-            if let Some(trace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
-                for frame in trace.frames().iter().take(MAX_FRAMES) {
-                    if let Some(name) = frame.func_name() {
-                        text.push_str("\n  in ");
-                        text.push_str(name);
-                    }
-                }
-            }
-            text
-        }
-    };
-    if message.len() > STDERR_CAPACITY {
-        let end = message.floor_char_boundary(STDERR_CAPACITY);
-        message.truncate(end);
-    }
-    message
 }

@@ -5,8 +5,8 @@
 //! one, so that a tenant has at most one process running beyond its slice, and
 //! one of the host's, of which there is one less than there are workers, so
 //! that a worker is always free for guests within their slice. Both queues are
-//! fair. Invariant: permits are held only while the guest is being polled,
-//! never while it waits.
+//! fair. Invariant: permits are held only while the guest runs or is about to,
+//! never while it waits for anything but the processor.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -109,16 +109,21 @@ impl<F: Future + Send> Fair<F> {
         }
     }
 
-    /// Lets others run, then queues: with its tenant first, so that a tenant
-    /// never holds a turn of the host while its own processes wait.
+    /// Queues: with its tenant first, so that a tenant never holds a turn of
+    /// the host while its own processes wait. The place in the queues is taken
+    /// before others are let run, or a tenant with many hogs would be served
+    /// once for each of them.
     fn queue(&self) -> Pin<Box<dyn Future<Output = Permits> + Send>> {
         let tenant = Arc::clone(&self.budget.cpu_turn);
         let host = Arc::clone(&self.host_turns);
         Box::pin(async move {
-            tokio::task::yield_now().await;
             // The semaphores are never closed.
             let tenant = tenant.acquire_owned().await.ok();
-            (tenant, host.acquire_owned().await.ok())
+            let host = host.acquire_owned().await.ok();
+            // Whatever else is runnable comes first, and so do timers and
+            // sockets: without this a chain of hogs would never poll them.
+            tokio::task::yield_now().await;
+            (tenant, host)
         })
     }
 }
@@ -144,7 +149,7 @@ impl<F: Future + Send> Future for Fair<F> {
         drop(permits);
         if polled.is_pending() && this.slice.expired.swap(false, Ordering::Relaxed) {
             let mut queued = this.queue();
-            // `yield_now` is pending the first time and sees to the waking.
+            // Pending at least for its `yield_now`, which sees to the waking.
             match queued.as_mut().poll(cx) {
                 Poll::Pending => this.queued = Some(queued),
                 Poll::Ready(_) => cx.waker().wake_by_ref(),

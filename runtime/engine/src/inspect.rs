@@ -135,7 +135,7 @@ fn read_outline(wasm: &[u8]) -> Result<Outline, InspectError> {
     let malformed = |error: wasmparser::BinaryReaderError| match error.message() {
         "unexpected end" | "unexpected end-of-file" => truncated(),
         message => InspectError::Malformed {
-            offset: error.offset() as u64,
+            offset: error.offset(),
             message: message.to_owned(),
         },
     };

@@ -16,6 +16,7 @@ mod cache;
 mod compile;
 mod config;
 mod engine;
+mod exit;
 mod fair;
 mod guest;
 mod hash;
@@ -28,7 +29,8 @@ mod worker;
 
 pub use budget::TenantBudget;
 pub use compile::{PrepareError, WorkerCommand};
-pub use engine::{Component, Engine, EngineError, EngineOptions, Exit};
+pub use engine::{Component, Engine, EngineError, EngineOptions};
+pub use exit::Exit;
 pub use hash::WasmHash;
 pub use host::*;
 pub use inspect::{InspectError, Inspection, MAX_WASM_BYTES};

@@ -1,0 +1,82 @@
+//! The floors under a message between processes, for `make bench`: a bare call
+//! into Wasm, a call of a typed component export, and a hop over a tokio
+//! channel. Prints `name nanoseconds` lines; no other output.
+
+#![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+use tokio::time::Instant;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, Instance, Module, Result, Store};
+
+const ROUNDS: u32 = 1_000_000;
+
+fn report(name: &str, rounds: u32, start: Instant) {
+    let each = start.elapsed().as_nanos() / u128::from(rounds);
+    println!("{name} {each}");
+}
+
+fn core_call(engine: &Engine) -> Result<()> {
+    let module = Module::new(engine, wat::parse_str(r#"(module (func (export "f")))"#)?)?;
+    let mut store = Store::new(engine, ());
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let call = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        call.call(&mut store, ())?;
+    }
+    report("wasm_call_core_ns", ROUNDS, start);
+    Ok(())
+}
+
+async fn component_call(engine: &Engine) -> Result<()> {
+    let text = r#"(component
+        (core module $m (func (export "f")))
+        (core instance $i (instantiate $m))
+        (func (export "f") (canon lift (core func $i "f"))))"#;
+    let component = Component::new(engine, wat::parse_str(text)?)?;
+    let mut store = Store::new(engine, ());
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = Linker::new(engine)
+        .instantiate_async(&mut store, &component)
+        .await?;
+    let call = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        call.call_async(&mut store, ()).await?;
+    }
+    report("wasm_call_component_async_ns", ROUNDS, start);
+    Ok(())
+}
+
+/// Two tasks that hand one message back and forth: the time of one hop.
+async fn channel_hop() {
+    let (to_echo, mut at_echo) = tokio::sync::mpsc::channel::<u32>(1);
+    let (to_us, mut at_us) = tokio::sync::mpsc::channel::<u32>(1);
+    let echo = async move {
+        while let Some(number) = at_echo.recv().await {
+            if to_us.send(number).await.is_err() {
+                return;
+            }
+        }
+    };
+    let mut set = tokio::task::JoinSet::new();
+    set.spawn(echo);
+    let start = Instant::now();
+    for number in 0..ROUNDS {
+        let _ = to_echo.send(number).await;
+        let _ = at_us.recv().await;
+    }
+    report("channel_hop_ns", 2 * ROUNDS, start);
+}
+
+#[tokio::main(flavor = "multi_thread")]
+async fn main() -> Result<()> {
+    let mut config = Config::new();
+    config.epoch_interruption(true).concurrency_support(false);
+    let engine = Engine::new(&config)?;
+    core_call(&engine)?;
+    component_call(&engine).await?;
+    channel_hop().await;
+    Ok(())
+}
