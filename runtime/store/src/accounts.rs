@@ -62,11 +62,14 @@ impl Accounts {
         let wanted = |owner: &Owner| {
             owner.tenant == tenant && incarnation.is_none_or(|number| number == owner.incarnation)
         };
-        entries
+        let mut found: Vec<_> = entries
             .by_owner
             .iter()
             .filter(|(owner, _)| wanted(owner))
-            .filter_map(|(_, weak)| weak.upgrade())
-            .collect()
+            .filter_map(|(owner, weak)| Some((owner.incarnation, weak.upgrade()?)))
+            .collect();
+        // In one order, so that two who lock them all do not wait for each other.
+        found.sort_unstable_by_key(|(incarnation, _)| *incarnation);
+        found.into_iter().map(|(_, account)| account).collect()
     }
 }

@@ -37,20 +37,50 @@ impl StoreError {
     }
 }
 
+/// How RocksDB says that another has its lock file: another process, or this.
+const LOCKED: [&str; 2] = ["While lock file", "lock hold by current process"];
+
 impl From<rocksdb::Error> for StoreError {
     fn from(error: rocksdb::Error) -> Self {
         let kind = error.kind();
-        let text = error.into_string();
+        Self::classify(&kind, error.into_string())
+    }
+}
+
+impl StoreError {
+    fn classify(kind: &ErrorKind, text: String) -> Self {
         // RocksDB hands the errno on as text only.
         if text.contains("No space left") || text.contains("Disk quota exceeded") {
             return Self::Full;
         }
         match kind {
-            ErrorKind::IOError if text.contains("lock") => Self::Locked(text),
+            ErrorKind::IOError if LOCKED.iter().any(|part| text.contains(part)) => {
+                Self::Locked(text)
+            }
             ErrorKind::IOError => Self::Disk(text),
             ErrorKind::Corruption => Self::Corrupt(text),
             ErrorKind::ShutdownInProgress => Self::Closed,
             _ => Self::Other(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_volume_are_told_apart() {
+        let of = |kind, text: &str| StoreError::classify(&kind, text.to_owned());
+        let io = |text| of(ErrorKind::IOError, text);
+        let full = io("IO error: No space left on device: While appending to file: /x/1.log");
+        assert_eq!(full, StoreError::Full);
+        assert!(!full.is_fatal());
+        let disk = io("IO error: While fsync: /locks/1.log: Input/output error");
+        assert!(matches!(disk, StoreError::Disk(_)) && disk.is_fatal());
+        let locked = io("IO error: While lock file: /x/LOCK: Resource temporarily unavailable");
+        assert!(matches!(locked, StoreError::Locked(_)));
+        assert!(of(ErrorKind::Corruption, "Corruption: bad block").is_fatal());
+        assert!(matches!(of(ErrorKind::Busy, "Busy"), StoreError::Other(_)));
     }
 }

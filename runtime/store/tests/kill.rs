@@ -14,7 +14,11 @@ const DIRECTORY: &str = "NODE_STORE_KILL_TEST_DIRECTORY";
 
 /// Small values and, every fourth time, one that takes the blocking path.
 fn value(number: u64) -> Bytes {
-    let size = if number % 4 == 0 { 200_000 } else { 32 };
+    let size = if number.is_multiple_of(4) {
+        200_000
+    } else {
+        32
+    };
     let mut value = number.to_be_bytes().to_vec();
     value.resize(size, 7);
     value.into()

@@ -1,5 +1,7 @@
 //! The store as its users see it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::Path;
 use std::time::Duration;
 
