@@ -127,8 +127,11 @@ fn assemble(package: &Source, built: &Path, out: &Path) -> anyhow::Result<()> {
     check_names(&files)?;
     let zip = archive::zip(&files)?;
     std::fs::write(out.join(format!("{}.zip", package.id)), zip).context("write the zip")?;
-    std::fs::write(out.join(format!("{}.metadata.json", package.id)), &package.metadata)
-        .context("write the metadata")
+    std::fs::write(
+        out.join(format!("{}.metadata.json", package.id)),
+        &package.metadata,
+    )
+    .context("write the metadata")
 }
 
 /// Names of the crates in a package's folder, each of which is a process or a

@@ -18,8 +18,12 @@ const HOMES: [(&str, &str); 5] = [
 /// Words that every crate of ours may use.
 const VOCABULARY: [&str; 2] = ["lifecycle", "node-types"];
 
+/// Gives third-party crates one set of features; holds no code. Not for
+/// node-types, on which the Wasm packages are built.
+const UNIFY: (&str, &str) = ("unify", "node-types");
+
 /// Our crates and what each may be built on, besides the vocabulary.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("lifecycle", &[]),
     ("node-types", &[]),
     ("node-kernel", &[]),
@@ -59,6 +63,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "web",
         ],
     ),
+    ("unify", &[]),
     ("xtask", &[]),
 ];
 
@@ -124,6 +129,10 @@ fn check_arrow(package: &Package, dependency: &Dependency) -> Option<String> {
     }
     let (_, allowed) = ARROWS.iter().find(|(name, _)| *name == package.name)?;
     let name = dependency.name.as_str();
+    let (unify, except) = UNIFY;
+    if name == unify && package.name != except {
+        return None;
+    }
     let vocabulary = VOCABULARY.contains(&name) && !VOCABULARY.contains(&package.name.as_str());
     (!vocabulary && !allowed.contains(&name)).then(|| {
         format!(
@@ -168,6 +177,11 @@ mod tests {
             1
         );
         assert!(check_one("web", &ours("node-runtime", json!("dev"))).is_empty());
+        assert!(check_one("web", &ours("unify", Value::Null)).is_empty());
+        assert_eq!(
+            check_one("node-types", &ours("unify", Value::Null)).len(),
+            1
+        );
     }
 
     #[test]
