@@ -69,8 +69,14 @@ pub(crate) async fn respond(
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ] {
         // Pages with a stricter policy of their own keep it.
         headers
@@ -121,7 +127,10 @@ async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
         return api::no_such_operation().into_response();
     }
     let text = "There is no page at this address. The start page is at /.";
-    page(&Message::new(StatusCode::NOT_FOUND, "Not found", text), &headers)
+    page(
+        &Message::new(StatusCode::NOT_FOUND, "Not found", text),
+        &headers,
+    )
 }
 
 async fn method_not_allowed(headers: HeaderMap) -> Response {

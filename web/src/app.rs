@@ -107,6 +107,9 @@ impl Urls {
 
     /// Where the node with `label` is.
     pub(crate) fn node(&self, label: &str) -> String {
-        format!("{}://{label}.{}{}", self.scheme, self.node_domain, self.port)
+        format!(
+            "{}://{label}.{}{}",
+            self.scheme, self.node_domain, self.port
+        )
     }
 }

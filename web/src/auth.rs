@@ -113,9 +113,13 @@ fn cookie(headers: &HeaderMap, secure: bool) -> Result<Option<&str>, Problem> {
 }
 
 fn plausible(token: &str) -> Result<&str, Problem> {
-    let fine = (1..=MAX_TOKEN).contains(&token.len())
-        && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if fine { Ok(token) } else { Err(unknown_token()) }
+    let fine =
+        (1..=MAX_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if fine {
+        Ok(token)
+    } else {
+        Err(unknown_token())
+    }
 }
 
 fn cookie_name(secure: bool) -> &'static str {
@@ -225,7 +229,11 @@ mod tests {
             ),
             (false, &[], false),
         ] {
-            assert_eq!(is_same_origin(&parts(secure, headers)), expected, "{headers:?}");
+            assert_eq!(
+                is_same_origin(&parts(secure, headers)),
+                expected,
+                "{headers:?}"
+            );
         }
     }
 
@@ -272,7 +280,10 @@ mod tests {
             "__Host-berth-session=t0k-en; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
         );
         let plain = ended_cookie(false).unwrap();
-        assert_eq!(plain, "berth-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+        assert_eq!(
+            plain,
+            "berth-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+        );
         assert!(session_cookie("a;b", hour, now, true).is_none());
     }
 }

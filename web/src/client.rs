@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn strangers_are_not_believed() {
-        let claims = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https")];
+        let claims = [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-proto", "https"),
+        ];
         let client = resolve("192.0.2.7", &claims, &["10.0.0.0/8"]);
         assert_eq!(client.address.to_string(), "192.0.2.7");
         assert!(!client.secure);

@@ -77,7 +77,10 @@ impl Hosts {
             .map(|value| value.to_str().map_err(|_| HostError::Malformed))
             .transpose()?
             .map(str::to_ascii_lowercase);
-        let target = uri.authority().map(Authority::as_str).map(str::to_ascii_lowercase);
+        let target = uri
+            .authority()
+            .map(Authority::as_str)
+            .map(str::to_ascii_lowercase);
         let authority = match (header, target) {
             (Some(header), Some(target)) if header != target => {
                 return Err(HostError::Conflicting);
@@ -120,7 +123,9 @@ impl Hosts {
     /// An address instead of a name stands for the dashboard of a host that
     /// is used from its own machine, and for nothing else.
     fn literal(&self, host: &str) -> Result<Site, HostError> {
-        let inside = host.strip_prefix('[').map_or(Some(host), |v6| v6.strip_suffix(']'));
+        let inside = host
+            .strip_prefix('[')
+            .map_or(Some(host), |v6| v6.strip_suffix(']'));
         let address: std::net::IpAddr = inside
             .and_then(|text| text.parse().ok())
             .ok_or(HostError::Malformed)?;
@@ -141,7 +146,11 @@ fn strip_port(authority: &str) -> Result<&str, HostError> {
     match port.strip_prefix(':') {
         None if port.is_empty() => Ok(host),
         // `u16` alone would also read `+80`.
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok() => Ok(host),
+        Some(digits)
+            if digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok() =>
+        {
+            Ok(host)
+        }
         _ => Err(HostError::Malformed),
     }
 }

@@ -149,9 +149,7 @@ impl Options {
             Some("https") => true,
             _ => return Err(bad("it must begin with http:// or https://")),
         };
-        let authority = uri
-            .authority()
-            .ok_or_else(|| bad("it has no host name"))?;
+        let authority = uri.authority().ok_or_else(|| bad("it has no host name"))?;
         if authority.as_str().contains('@') {
             return Err(bad("it must not contain a user name"));
         }
@@ -298,7 +296,17 @@ mod tests {
 
     #[test]
     fn domains_are_lower_case_host_names() {
-        for bad in ["", "Berth.example", "a..b", "-a.b", "a.b.", "127.0.0.1", "::1", "a_b", "é.x"] {
+        for bad in [
+            "",
+            "Berth.example",
+            "a..b",
+            "-a.b",
+            "a.b.",
+            "127.0.0.1",
+            "::1",
+            "a_b",
+            "é.x",
+        ] {
             let result = options(bad, "localhost").validate();
             assert!(matches!(result, Err(OptionsError::Domain { .. })), "{bad}");
         }

@@ -67,7 +67,10 @@ impl RateLimit {
 
 impl Generations {
     fn get(&self, address: IpAddr) -> Option<Instant> {
-        self.young.get(&address).or_else(|| self.old.get(&address)).copied()
+        self.young
+            .get(&address)
+            .or_else(|| self.old.get(&address))
+            .copied()
     }
 
     fn put(&mut self, address: IpAddr, paid: Instant) {

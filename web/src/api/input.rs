@@ -94,7 +94,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryInput<T> 
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     value.is_some_and(|value| {
         let media_type = value.split(';').next().unwrap_or_default().trim();
         media_type.eq_ignore_ascii_case("application/json")
@@ -108,7 +110,10 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
             "Too large",
-            format!("A request to the API may carry at most {} KiB.", MAX_BODY / 1024),
+            format!(
+                "A request to the API may carry at most {} KiB.",
+                MAX_BODY / 1024
+            ),
         )
     };
     let body = request.into_body();

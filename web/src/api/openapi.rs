@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi as Document, RefOr, Response, ResponseBuilder, path::Operation};
+use utoipa::openapi::{
+    Content, OpenApi as Document, RefOr, Response, ResponseBuilder, path::Operation,
+};
 use utoipa::{Modify, OpenApi};
 
 use super::v1::{accounts, names, nodes, sessions, ssh_password};
@@ -54,7 +56,10 @@ impl Modify for Schemes {
             "Set by POST /sessions for pages of this host; named __Host-berth-session under TLS. \
              Changing requests must come from the same origin.",
         );
-        components.add_security_scheme("session_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        components.add_security_scheme(
+            "session_cookie",
+            SecurityScheme::ApiKey(ApiKey::Cookie(cookie)),
+        );
     }
 }
 
@@ -84,7 +89,10 @@ fn complete(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
     let mut common = vec![
         ("413", "The body is too large"),
-        ("503", "Not possible just now; Retry-After says when to try again"),
+        (
+            "503",
+            "Not possible just now; Retry-After says when to try again",
+        ),
     ];
     if !is_public {
         common.push(("401", "Not signed in"));

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -27,7 +27,7 @@ use super::head::{self, Refusal};
 use super::slots::Slot;
 use crate::app::App;
 use crate::client::Client;
-use crate::host_router::{HostError, Routed};
+use crate::host_router::HostError;
 use crate::pages::Message;
 use crate::{apex, host_router, proxy};
 
@@ -90,56 +90,88 @@ pub(super) async fn serve(
 async fn answer(site: &Site, peer: SocketAddr, request: Request<Incoming>) -> HttpResponse {
     // The end of a chunked body is known to the parser only, so nothing that
     // follows it is read.
-    let last = request.headers().contains_key(http::header::TRANSFER_ENCODING);
-    let version = request.version();
-    let mut response = route(site, peer, request).await;
-    if last || version == Version::HTTP_10 {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
+    let last = request.headers().contains_key(TRANSFER_ENCODING);
+    let (kind, mut response) = route(site, peer, request).await;
+    count(kind, response.status());
+    if last {
+        close_after(&mut response);
     }
     response
 }
 
-async fn route(site: &Site, peer: SocketAddr, request: Request<Incoming>) -> HttpResponse {
+/// The answer, and which kind of site gave it.
+async fn route(
+    site: &Site,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> (&'static str, HttpResponse) {
     if request.method() == Method::CONNECT {
-        return Message::new(
+        let message = Message::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "No tunnels here",
             "CONNECT is not supported. Use SSH port forwarding to reach a node's local port.",
-        )
-        .respond(request.headers());
+        );
+        return ("none", message.respond(request.headers()));
     }
     let routed = match site.app.hosts.route(request.uri(), request.headers()) {
         Ok(routed) => routed,
-        Err(error) => return bad_host(error, &request),
+        Err(error) => return ("none", bad_host(error, &request)),
     };
     let client = Client::resolve(peer, request.headers(), &site.app.trusted);
-    let Routed { site: target, authority } = routed;
-    match target {
+    let authority = routed.authority;
+    match routed.site {
         host_router::Site::Apex => {
-            apex::respond(&site.apex, request, client, authority).await
+            let response = apex::respond(&site.apex, request, client, authority).await;
+            ("dashboard", response)
         }
         host_router::Site::Node { label } => {
-            proxy::forward(&site.app, &label, &authority, client, request).await
+            let response = proxy::forward(&site.app, &label, &authority, client, request).await;
+            ("node", response)
         }
-        host_router::Site::Elsewhere => Message::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "Not served here",
-            "This host serves no site of that name. Check the address.",
-        )
-        .respond(request.headers()),
+        host_router::Site::Elsewhere => {
+            let message = Message::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Not served here",
+                "This host serves no site of that name. Check the address.",
+            );
+            ("none", message.respond(request.headers()))
+        }
     }
 }
 
+fn count(site: &'static str, status: StatusCode) {
+    let class = match status.as_u16() {
+        ..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    };
+    metrics::counter!("berth_http_requests_total", "site" => site, "status" => class).increment(1);
+}
+
+/// Says that this answer is the connection's last.
+fn close_after(response: &mut HttpResponse) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+}
+
 fn bad_host(error: HostError, request: &Request<Incoming>) -> HttpResponse {
-    Message::new(StatusCode::BAD_REQUEST, "Bad request", format!("Bad host name: {error}."))
-        .respond(request.headers())
+    Message::new(
+        StatusCode::BAD_REQUEST,
+        "Bad request",
+        format!("Bad host name: {error}."),
+    )
+    .respond(request.headers())
 }
 
 fn refused(refusal: Refusal) -> HttpResponse {
+    count("none", refusal.status);
     let text = format!("The request was not understood: {}.", refusal.detail);
+    let message = Message::new(refusal.status, "Bad request", text);
     // What the client accepts is not known: its headers were refused.
-    Message::new(refusal.status, "Bad request", text).respond(&http::HeaderMap::new())
+    let mut response = message.respond(&http::HeaderMap::new());
+    close_after(&mut response);
+    response
 }
 
 /// A body whose end is the end of its request.
@@ -168,4 +200,3 @@ impl Body for Answering {
         self.body.size_hint()
     }
 }
-

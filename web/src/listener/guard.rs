@@ -229,14 +229,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
         ready!(Pin::new(&mut self.io).poll_read(context, out))?;
         let read = out.filled().len() - before;
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(read);
-        self.held.extend_from_slice(&out.filled()[before + wanted..]);
+        self.held
+            .extend_from_slice(&out.filled()[before + wanted..]);
         out.set_filled(before + wanted);
         Poll::Ready(Ok(wanted as u64))
     }
 
     /// Moves body bytes from `held` to `passed`.
     fn pass_held(&mut self, left: u64) -> u64 {
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.held.len());
+        let length = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(self.held.len());
         self.passed = self.held.split_to(length).freeze();
         length as u64
     }

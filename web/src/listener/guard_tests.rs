@@ -21,7 +21,8 @@ async fn passes(input: &[u8]) -> Vec<u8> {
 async fn what_passes_is_unchanged() {
     let two = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(passes(two).await, two);
-    let chunked = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let chunked =
+        b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     assert_eq!(passes(chunked).await, chunked);
     let spaced = b"\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(passes(spaced).await, &spaced[4..]);
@@ -52,7 +53,8 @@ async fn bytes_may_come_one_by_one() {
 async fn a_refused_head_is_replaced_and_named() {
     let (mut client, mut guarded, signals) = guarded();
     let good = b"GET /good HTTP/1.1\r\nHost: a\r\n\r\n";
-    let bad = b"GET /bad HTTP/1.1\r\nHost: a\r\nX: y\nZ: z\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\n";
+    let bad =
+        b"GET /bad HTTP/1.1\r\nHost: a\r\nX: y\nZ: z\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\n";
     client.write_all(&[&good[..], bad].concat()).await.unwrap();
     let expected = [&good[..], STAND_IN].concat();
     let mut output = vec![0; expected.len()];
@@ -69,7 +71,10 @@ async fn a_refused_head_is_replaced_and_named() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_head_is_refused_and_an_idle_connection_ends() {
     let (mut client, mut guarded, signals) = guarded();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
     let mut output = vec![0; 27];
     guarded.read_exact(&mut output).await.unwrap();
     let (unanswered, refusal) = signals.called();

@@ -143,7 +143,9 @@ fn check_request_line(line: &[u8]) -> Result<Version, Refusal> {
         });
     }
     if !target.iter().all(u8::is_ascii_graphic) || Uri::try_from(target).is_err() {
-        return Err(bad("the request's path contains characters that must be percent-encoded"));
+        return Err(bad(
+            "the request's path contains characters that must be percent-encoded",
+        ));
     }
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),
@@ -177,7 +179,10 @@ impl Seen {
         if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
             return Err(bad("a header's name contains characters it must not"));
         }
-        if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        if value
+            .iter()
+            .any(|byte| byte.is_ascii_control() && *byte != b'\t')
+        {
             return Err(bad("a header's value contains control characters"));
         }
         let value = value.trim_ascii();
@@ -222,9 +227,9 @@ impl Seen {
             (true, Some(_)) => Err(bad(
                 "a request must not have both Content-Length and Transfer-Encoding",
             )),
-            (true, None) if version == Version::Http10 => {
-                Err(bad("HTTP/1.0 has no Transfer-Encoding: send Content-Length"))
-            }
+            (true, None) if version == Version::Http10 => Err(bad(
+                "HTTP/1.0 has no Transfer-Encoding: send Content-Length",
+            )),
             (true, None) => Ok(Framing::Chunked),
             (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
         }

@@ -11,10 +11,22 @@ fn with_headers(headers: &str) -> Result<Framing, u16> {
 #[test]
 fn ordinary_heads_pass() {
     assert_eq!(with_headers(""), Ok(Framing::Length(0)));
-    assert_eq!(with_headers("Content-Length: 12\r\n"), Ok(Framing::Length(12)));
-    assert_eq!(with_headers("content-length:\t7 \r\n"), Ok(Framing::Length(7)));
-    assert_eq!(with_headers("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
-    assert_eq!(with_headers("X: caf\u{e9}\r\nEmpty:\r\n"), Ok(Framing::Length(0)));
+    assert_eq!(
+        with_headers("Content-Length: 12\r\n"),
+        Ok(Framing::Length(12))
+    );
+    assert_eq!(
+        with_headers("content-length:\t7 \r\n"),
+        Ok(Framing::Length(7))
+    );
+    assert_eq!(
+        with_headers("Transfer-Encoding: Chunked\r\n"),
+        Ok(Framing::Chunked)
+    );
+    assert_eq!(
+        with_headers("X: caf\u{e9}\r\nEmpty:\r\n"),
+        Ok(Framing::Length(0))
+    );
     assert_eq!(status("GET / HTTP/1.0\r\n\r\n"), Ok(Framing::Length(0)));
     assert_eq!(
         status("GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -88,9 +100,16 @@ fn request_lines_have_one_shape() {
         ("GET / HTTP/0.9", 505),
         ("GET / HTTP/1.1x", 505),
     ] {
-        assert_eq!(status(&format!("{line}\r\nHost: a\r\n\r\n")), Err(expected), "{line:?}");
+        assert_eq!(
+            status(&format!("{line}\r\nHost: a\r\n\r\n")),
+            Err(expected),
+            "{line:?}"
+        );
     }
-    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(MAX_TARGET));
+    let long = format!(
+        "GET /{} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "x".repeat(MAX_TARGET)
+    );
     assert_eq!(status(&long), Err(414));
     assert_eq!(with_headers(&"X: y\r\n".repeat(MAX_HEADERS)), Err(431));
 }

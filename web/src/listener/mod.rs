@@ -112,8 +112,7 @@ impl Bound {
                 () = token.cancelled() => break,
                 accepted = accept(&self.listener, &slots, &site.app) => accepted,
             };
-            let serving =
-                connection::serve(stream, peer, site.clone(), token.clone(), slot);
+            let serving = connection::serve(stream, peer, site.clone(), token.clone(), slot);
             self.tasks
                 .spawn(TaskKind::graceful("http connection"), serving);
         }
@@ -125,11 +124,7 @@ impl Bound {
 }
 
 /// The next connection that may be served.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Slots,
-    app: &App,
-) -> (TcpStream, SocketAddr, Slot) {
+async fn accept(listener: &TcpListener, slots: &Slots, app: &App) -> (TcpStream, SocketAddr, Slot) {
     loop {
         // While the host is full nothing is accepted: the backlog waits.
         let permit = slots.free().await;

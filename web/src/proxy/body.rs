@@ -124,9 +124,8 @@ pub(super) type Stopping = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Waits until a node with this status stops.
 pub(super) fn stopping(mut status: watch::Receiver<NodeStatus>) -> Stopping {
     Box::pin(async move {
-        let serves = |status: &NodeStatus| {
-            matches!(status, NodeStatus::Booting | NodeStatus::Active)
-        };
+        let serves =
+            |status: &NodeStatus| matches!(status, NodeStatus::Booting | NodeStatus::Active);
         // A node that is gone has stopped.
         let _ = status.wait_for(|status| !serves(status)).await;
     })

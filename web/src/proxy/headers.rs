@@ -1,7 +1,7 @@
 //! Headers that end at this hop, and those that only this hop may write.
 
 use http::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, Entry, EXPECT, HOST, PROXY_AUTHENTICATE,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -31,7 +31,11 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 pub(super) fn clean_request(headers: &mut HeaderMap, authority: &str, client: Client) {
     remove_hop_by_hop(headers);
     headers.remove(EXPECT);
-    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
+    let claims: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_claim(name))
+        .cloned()
+        .collect();
     for name in claims {
         headers.remove(name);
     }

@@ -20,6 +20,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use node_api::{HttpRequest, HttpResponse, Origin};
 use tenant_manager::{AccessError, AcquireError, TenantAccess};
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::client::Client;
@@ -83,11 +84,33 @@ async fn ask(
             format!("A request may carry at most {} MiB.", MAX_BODY >> 20),
         ));
     }
+    let span = tracing::debug_span!("http", tenant_id = %access.tenant(), label);
+    lease_and_ask(app, &access, authority, client, request)
+        .instrument(span)
+        .await
+}
+
+/// Wakes the node if it sleeps, and asks it.
+async fn lease_and_ask(
+    app: &App,
+    access: &TenantAccess,
+    authority: &str,
+    client: Client,
+    request: Request<Incoming>,
+) -> Result<HttpResponse, Message> {
     let counted = app.in_flight.enter(access.tenant()).ok_or_else(|| {
-        Message::new(UNAVAILABLE, "This node is busy", "It has too many requests to answer at once. Try again in a moment.")
-            .retry_after(BUSY_RETRY)
+        Message::new(
+            UNAVAILABLE,
+            "This node is busy",
+            "It has too many requests to answer at once. Try again in a moment.",
+        )
+        .retry_after(BUSY_RETRY)
     })?;
-    let lease = app.manager.acquire(&access).await.map_err(|error| no_lease(&error, &access))?;
+    let lease = app
+        .manager
+        .acquire(access)
+        .await
+        .map_err(|error| no_lease(&error, access))?;
     let request = prepare(request, authority, client);
     let node = lease.node().clone();
     let mut lease = Some(lease);
@@ -157,10 +180,7 @@ fn no_lease(error: &AcquireError, access: &TenantAccess) -> Message {
             "This node is stopped",
             "Its owner stopped it. It will answer again once its owner starts it.",
         ),
-        AcquireError::Archived => message(
-            "This node is archived",
-            "Its owner put it away.",
-        ),
+        AcquireError::Archived => message("This node is archived", "Its owner put it away."),
         AcquireError::Broken { reason } => {
             tracing::debug!(tenant = %access.tenant(), "refused a visitor of a broken node: {reason}");
             message(

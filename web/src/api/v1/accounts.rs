@@ -79,6 +79,10 @@ pub(in crate::api) async fn show(
     Caller(principal): Caller,
     _: NoInput,
 ) -> Result<Json<Account>, Problem> {
-    let account = app.manager.account(&principal).await.map_err(auth_problem)?;
+    let account = app
+        .manager
+        .account(&principal)
+        .await
+        .map_err(auth_problem)?;
     Ok(Json(account.into()))
 }

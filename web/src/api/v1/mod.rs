@@ -14,7 +14,10 @@ use crate::app::App;
 
 /// One operation: how it is asked for, and what answers it.
 pub(super) struct Operation {
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the description"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests compare it with the description")
+    )]
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) handler: MethodRouter<Arc<App>>,

@@ -31,6 +31,10 @@ pub(in crate::api) async fn show(
     app.limits.names.check(client.address).map_err(|wait| {
         Problem::too_many("Too many questions from your address. Wait a while.", wait)
     })?;
-    let name = app.manager.availability(&label).await.map_err(nodes::refused)?;
+    let name = app
+        .manager
+        .availability(&label)
+        .await
+        .map_err(nodes::refused)?;
     Ok(Json(name.into()))
 }

@@ -102,7 +102,11 @@ pub(in crate::api) async fn show(
     LabelPath(label): LabelPath,
     _: NoInput,
 ) -> Result<Json<Node>, Problem> {
-    let node = app.manager.node(&principal, &label).await.map_err(refused)?;
+    let node = app
+        .manager
+        .node(&principal, &label)
+        .await
+        .map_err(refused)?;
     Ok(Json(Node::new(node, &app)))
 }
 
@@ -123,7 +127,10 @@ pub(in crate::api) async fn delete(
     QueryInput(deletion): QueryInput<Deletion>,
     _: NoInput,
 ) -> Accepted {
-    let deleted = app.manager.delete_node(&principal, &label, deletion.purge).await;
+    let deleted = app
+        .manager
+        .delete_node(&principal, &label, deletion.purge)
+        .await;
     deleted.map(|node| accepted(&app, node)).map_err(refused)
 }
 
@@ -215,12 +222,9 @@ fn accepted(app: &App, node: NodeView) -> (StatusCode, Json<Node>) {
 pub(super) fn refused(error: NodeOpError) -> Problem {
     match error {
         NodeOpError::NotFound => no_such_node(),
-        NodeOpError::Conflict(detail) => Problem::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "Not possible now",
-            detail,
-        ),
+        NodeOpError::Conflict(detail) => {
+            Problem::new(StatusCode::CONFLICT, "conflict", "Not possible now", detail)
+        }
         NodeOpError::Unavailable(cause) => Problem::unavailable(&cause),
     }
 }

@@ -86,9 +86,15 @@ pub(in crate::api) async fn delete(
     Caller(principal): Caller,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    app.manager.sign_out(&principal).await.map_err(auth_problem)?;
+    app.manager
+        .sign_out(&principal)
+        .await
+        .map_err(auth_problem)?;
     let cookie = from_page.then(|| auth::ended_cookie(client.secure));
-    Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), cookie.flatten()))
+    Ok(with_cookie(
+        StatusCode::NO_CONTENT.into_response(),
+        cookie.flatten(),
+    ))
 }
 
 fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {

@@ -37,14 +37,23 @@ impl Answer {
     /// Checks that this is a complete problem document and gives its detail.
     pub fn problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{self:?} {}", self.text());
-        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
         let json = self.json();
         assert_eq!(json["status"], status);
         for key in ["type", "title", "detail"] {
-            assert!(json[key].as_str().is_some_and(|text| text.len() > 3), "{json}");
+            assert!(
+                json[key].as_str().is_some_and(|text| text.len() > 3),
+                "{json}"
+            );
         }
         assert_eq!(json.as_object().unwrap().len(), 4, "{json}");
-        assert_eq!(self.header("retry-after").is_some(), matches!(status, 429 | 503));
+        assert_eq!(
+            self.header("retry-after").is_some(),
+            matches!(status, 429 | 503)
+        );
         assert_eq!(self.header("www-authenticate").is_some(), status == 401);
         json["detail"].as_str().unwrap().to_owned()
     }
@@ -87,7 +96,12 @@ fn answer(wire: &[u8]) -> (Answer, &[u8]) {
         .map(|line| line.split_once(": ").unwrap_or((line, "")))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let header = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let header = |name: &str| {
+        headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
     let rest = &wire[end + 4..];
     let (body, rest) = if let Some(length) = header("content-length") {
         let (body, rest) = rest.split_at(length.parse().unwrap());

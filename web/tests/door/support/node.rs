@@ -143,7 +143,10 @@ impl Body for Endless {
 fn describe(request: &HttpRequest, origin: Origin) -> String {
     let mut lines = vec![format!("{origin:?} {} {}", request.method(), request.uri())];
     for (name, value) in request.headers() {
-        lines.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        lines.push(format!(
+            "{name}: {}",
+            String::from_utf8_lossy(value.as_bytes())
+        ));
     }
     lines.join("\n")
 }

@@ -1,0 +1,92 @@
+//! The dashboard host's pages.
+
+use crate::support::Host;
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let host = Host::start().await;
+    for (method, path, status) in [
+        ("GET", "/", 200),
+        ("GET", "/assets/berth.css", 200),
+        ("GET", "/api/openapi.json", 200),
+        ("GET", "/nothing", 404),
+        ("POST", "/", 405),
+        ("GET", "/api/v1/account", 401),
+        ("GET", "/api/v1/nothing", 404),
+    ] {
+        let answer = host.send(method, "localhost", path, &[], b"").await;
+        assert_eq!(answer.status, status, "{path}");
+        for (name, part) in [
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            let value = answer
+                .header(name)
+                .unwrap_or_else(|| panic!("{name} on {path}"));
+            assert!(value.contains(part), "{name}: {value} on {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_welcome_page_tells_the_real_addresses() {
+    let host = Host::start().await;
+    let answer = host.get("localhost", "/").await;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'self'"), "{policy}");
+    let text = answer.text();
+    let port = host.address.port();
+    assert_eq!(host.dashboard, format!("http://localhost:{port}"));
+    assert!(
+        text.contains(&format!("http://localhost:{port}/api/v1/accounts")),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("http://alice.localhost:{port}")),
+        "{text}"
+    );
+    assert!(text.contains("ssh -p 2222 alice@localhost"), "{text}");
+    assert!(text.contains("9090:localhost:8080"), "{text}");
+    assert!(
+        !text.contains("<script") && !text.contains("<style"),
+        "allowed by the policy"
+    );
+    let style = host.get("localhost", "/assets/berth.css").await;
+    assert_eq!(
+        style.header("content-type"),
+        Some("text/css; charset=utf-8")
+    );
+}
+
+#[tokio::test]
+async fn the_description_is_served() {
+    let host = Host::start().await;
+    let answer = host.get("localhost", "/api/openapi.json").await;
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.text(), web::openapi_json());
+    let document = answer.json();
+    let paths = document["paths"].as_object().unwrap();
+    // Every described operation is routed: none is unknown, none has another
+    // method than those described.
+    for (path, item) in paths {
+        let path = path.replace("{label}", "alice");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let described = item.get(method.to_lowercase()).is_some();
+            let answer = host.send(method, "localhost", &path, &[], b"").await;
+            assert_eq!(
+                answer.status == 405,
+                !described,
+                "{method} {path}: {}",
+                answer.text()
+            );
+            assert_ne!(answer.status, 404, "{method} {path}");
+        }
+    }
+}

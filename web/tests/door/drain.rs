@@ -1,0 +1,57 @@
+//! Stopping: what is in flight ends, nothing new begins.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{Host, PATIENCE, options};
+
+#[tokio::test]
+async fn idle_connections_close_and_requests_in_flight_finish() {
+    let host = Host::start().await;
+    let token = host.sign_up("ann@example.org").await;
+    host.make_node(&token, "alice").await;
+    let mut idle = TcpStream::connect(host.address).await.unwrap();
+    idle.write_all(b"GET /name HTTP/1.1\r\nHost: alice.localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = [0; 15];
+    idle.read_exact(&mut answer).await.unwrap();
+    let mut busy = TcpStream::connect(host.address).await.unwrap();
+    let head = b"POST /count HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 10\r\n\r\nhello";
+    busy.write_all(head).await.unwrap();
+    while host.control.using.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+
+    host.tasks.token().cancel();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, idle.read_to_end(&mut rest)).await;
+    ended.expect("idle connections are closed").unwrap();
+    busy.write_all(b"world").await.unwrap();
+    let mut answer = Vec::new();
+    busy.read_to_end(&mut answer).await.unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    assert!(
+        text.starts_with("HTTP/1.1 200") && text.ends_with("10"),
+        "{text}"
+    );
+    let ended = tokio::time::timeout(Duration::from_secs(5), host.ended).await;
+    ended.expect("nothing is left").unwrap();
+    assert!(TcpStream::connect(host.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_before_anything_is_served() {
+    let host = Host::start().await;
+    let mut taken = options();
+    taken.http = host.address;
+    let clock = std::sync::Arc::new(host.clock.clone());
+    let bound = web::bind(taken, host.manager.clone(), &host.tasks, clock).await;
+    let error = bound.err().expect("the port is taken").to_string();
+    assert!(
+        error.contains(&host.address.to_string()) && error.contains("--http"),
+        "{error}"
+    );
+}

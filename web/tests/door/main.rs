@@ -1,0 +1,13 @@
+//! The door as clients see it: a real listener, a real manager over fakes, and
+//! clients that speak TCP.
+
+mod accounts;
+mod apex;
+mod clients;
+mod drain;
+mod hosts;
+mod nodes;
+mod problems;
+mod proxy;
+mod smuggling;
+mod support;
