@@ -54,15 +54,16 @@ pub fn process_map(our: &Address) -> Result<Value, CallError> {
     }
 }
 
-/// Whether a process is in the process map.
+/// What the kernel knows of a process; `None` when there is no such process.
 ///
 /// # Errors
 /// [`CallError`] as for [`ask`].
-pub fn exists(our: &Address, process: &str) -> Result<bool, CallError> {
-    let answer = ask(our, &json!({"Debug": {"Process": process}}), Carry::Nothing)?;
+pub fn find(our: &Address, process: &str) -> Result<Option<Value>, CallError> {
+    let mut answer = ask(our, &json!({"Debug": {"Process": process}}), Carry::Nothing)?;
     Ok(answer
-        .pointer("/Debug/Process")
-        .is_some_and(|process| !process.is_null()))
+        .pointer_mut("/Debug/Process")
+        .map(Value::take)
+        .filter(|process| !process.is_null()))
 }
 
 /// Kills a process that is known to exist.
