@@ -148,3 +148,79 @@ fn network_of(address: IpAddr) -> IpAddr {
         v4 => v4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(connections: usize, strangers: usize, per_address: usize) -> Arc<Admission> {
+        Admission::new(Limits {
+            connections,
+            strangers,
+            strangers_per_address: per_address,
+            connections_per_node: 2,
+            ..Limits::default()
+        })
+    }
+
+    fn enter(admission: &Arc<Admission>, address: &str) -> (Option<Seat>, CancellationToken) {
+        let kill = CancellationToken::new();
+        let seat = admission.admit(address.parse().unwrap(), &kill);
+        (seat, kill)
+    }
+
+    #[test]
+    fn the_oldest_stranger_of_an_address_makes_room() {
+        let admission = admission(100, 100, 2);
+        let (_first, first) = enter(&admission, "10.0.0.1");
+        let (_other, other) = enter(&admission, "10.0.0.2");
+        let (_second, second) = enter(&admission, "::ffff:10.0.0.1");
+        assert!(!first.is_cancelled());
+        let (third, _) = enter(&admission, "10.0.0.1");
+        assert!(third.is_some() && first.is_cancelled());
+        assert!(!second.is_cancelled() && !other.is_cancelled());
+    }
+
+    #[test]
+    fn one_ipv6_network_counts_as_one_address() {
+        let admission = admission(100, 100, 1);
+        let (_first, first) = enter(&admission, "2001:db8:0:1::1");
+        let (_other, other) = enter(&admission, "2001:db8:0:2::1");
+        assert!(!first.is_cancelled());
+        let (_same, _) = enter(&admission, "2001:db8:0:1:ffff::9");
+        assert!(first.is_cancelled() && !other.is_cancelled());
+    }
+
+    #[test]
+    fn strangers_never_push_out_who_has_signed_in() {
+        let admission = admission(100, 2, 100);
+        let (mut owner, owner_kill) = enter(&admission, "10.0.0.1");
+        let node = TenantId::from_random([1; 16]);
+        owner.as_mut().unwrap().sign_in(node).unwrap();
+        let seats: Vec<_> = (1..50)
+            .map(|n| enter(&admission, &format!("10.0.1.{n}")))
+            .collect();
+        assert!(!owner_kill.is_cancelled());
+        let left = seats.iter().filter(|(_, kill)| !kill.is_cancelled());
+        assert_eq!(left.count(), 2);
+    }
+
+    #[test]
+    fn seats_and_places_at_a_node_come_back() {
+        let admission = admission(3, 100, 100);
+        let node = TenantId::from_random([1; 16]);
+        let mut seats: Vec<Seat> = (0..3)
+            .map(|_| enter(&admission, "10.0.0.1").0.unwrap())
+            .collect();
+        assert!(enter(&admission, "10.0.0.9").0.is_none(), "full");
+        assert_eq!(seats[0].sign_in(node), Ok(()));
+        assert_eq!(seats[1].sign_in(node), Ok(()));
+        assert_eq!(seats[2].sign_in(node), Err(NodeFull(2)));
+        drop(seats.remove(0));
+        assert_eq!(seats[1].sign_in(node), Ok(()));
+        drop(seats);
+        let state = admission.state.lock();
+        assert!(state.per_node.is_empty() && state.strangers.is_empty());
+        assert_eq!(state.seats, 0);
+    }
+}

@@ -69,6 +69,26 @@ pub struct Bound {
 /// # Errors
 /// [`BindError`], each with a sentence saying what to do.
 pub async fn bind(options: Options, manager: Manager, tasks: &Tasks) -> Result<Bound, BindError> {
+    let listener = TcpListener::bind(options.bind)
+        .await
+        .map_err(|source| BindError::Listen {
+            address: options.bind,
+            source,
+        })?;
+    adopt(listener, options, manager, tasks).await
+}
+
+/// [`bind`] on a socket that is open already: one bound while the process was
+/// still allowed to, or handed over by an older one.
+///
+/// # Errors
+/// [`BindError`], each with a sentence saying what to do.
+pub async fn adopt(
+    listener: TcpListener,
+    options: Options,
+    manager: Manager,
+    tasks: &Tasks,
+) -> Result<Bound, BindError> {
     let path = options.host_key_path.clone();
     let key = tasks
         .blocking(move || host_key::load_or_create(&path, &OsEntropy))
@@ -79,14 +99,10 @@ pub async fn bind(options: Options, manager: Manager, tasks: &Tasks) -> Result<B
                 source: std::io::Error::other("reading it failed unexpectedly"),
             })
         })?;
-    let listen_error = |source| BindError::Listen {
+    let address = listener.local_addr().map_err(|source| BindError::Listen {
         address: options.bind,
         source,
-    };
-    let listener = TcpListener::bind(options.bind)
-        .await
-        .map_err(listen_error)?;
-    let address = listener.local_addr().map_err(listen_error)?;
+    })?;
     Ok(Bound {
         listener,
         address,

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use node_api::TerminalSize;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session};
 use russh::{Channel, ChannelId, MethodKind, MethodSet, Pty, Sig};
 use tenant_manager::TenantAccess;
@@ -17,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::{Attempt, SignIn};
 use crate::session::channels::Inlets;
-use crate::session::event::{Event, Opening, Request};
+use crate::session::event::{Event, Opening, Request, window};
 
 /// The ways to sign in.
 pub(crate) fn methods() -> MethodSet {
@@ -70,10 +69,18 @@ impl Adapter {
         }
     }
 
-    /// Has the refusal of something recorded.
+    /// Has the refusal of something recorded, before the client hears of it.
     async fn refused(&self, what: &'static str, detail: impl Into<String>) {
         let detail = detail.into();
-        self.tell(Event::Refused { what, detail }).await;
+        let (recorded, done) = oneshot::channel();
+        self.tell(Event::Refused {
+            what,
+            detail,
+            recorded,
+        })
+        .await;
+        // An error is the answer: the sender is dropped.
+        let _ = done.await;
     }
 
     async fn try_password(&mut self, user: &str, password: &str) -> Auth {
@@ -96,19 +103,6 @@ fn refusal() -> Auth {
     Auth::Reject {
         proceed_with_methods: Some(methods()),
         partial_success: false,
-    }
-}
-
-/// A terminal size as clients send it, made plausible.
-fn size(columns: u32, rows: u32) -> TerminalSize {
-    let bounded = |value: u32, default: u16| match value {
-        0 => default,
-        value => u16::try_from(value).unwrap_or(u16::MAX),
-    };
-    let default = TerminalSize::default();
-    TerminalSize {
-        columns: bounded(columns, default.columns),
-        rows: bounded(rows, default.rows),
     }
 }
 
@@ -271,7 +265,7 @@ impl Handler for Adapter {
         _modes: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.ask(channel, Request::Terminal(size(columns, rows)), session)
+        self.ask(channel, Request::Terminal(window(columns, rows)), session)
             .await
     }
 
@@ -284,7 +278,7 @@ impl Handler for Adapter {
         _pixel_height: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.ask(channel, Request::Resize(size(columns, rows)), session)
+        self.ask(channel, Request::Resize(window(columns, rows)), session)
             .await
     }
 
@@ -382,17 +376,5 @@ impl Handler for Adapter {
         self.refused("remote unix socket forwarding", socket_path)
             .await;
         Ok(false)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn impossible_sizes_become_possible() {
-        assert_eq!(size(0, 0), TerminalSize::default());
-        let huge = size(u32::MAX, 50);
-        assert_eq!((huge.columns, huge.rows), (u16::MAX, 50));
     }
 }

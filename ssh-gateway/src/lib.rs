@@ -23,6 +23,6 @@ mod options;
 mod session;
 mod transport;
 
-pub use bind::{BindError, Bound, bind};
+pub use bind::{BindError, Bound, adopt, bind};
 pub use host_key::HostKeyError;
 pub use options::{Limits, Options};

@@ -45,6 +45,8 @@ pub(crate) enum Event {
         what: &'static str,
         /// Which one, as the client says it.
         detail: String,
+        /// Dropped once that has been recorded; only then the client is told.
+        recorded: oneshot::Sender<()>,
     },
     /// It closed a channel.
     Closed(u32),
@@ -71,4 +73,29 @@ pub(crate) enum Request {
     Exec(Bytes),
     /// Stop what runs.
     Interrupt,
+}
+
+/// A terminal size as clients send it, made plausible.
+pub(crate) fn window(columns: u32, rows: u32) -> TerminalSize {
+    let bounded = |value: u32, default: u16| match value {
+        0 => default,
+        value => u16::try_from(value).unwrap_or(u16::MAX),
+    };
+    let default = TerminalSize::default();
+    TerminalSize {
+        columns: bounded(columns, default.columns),
+        rows: bounded(rows, default.rows),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_sizes_become_possible() {
+        assert_eq!(window(0, 0), TerminalSize::default());
+        let huge = window(u32::MAX, 50);
+        assert_eq!((huge.columns, huge.rows), (u16::MAX, 50));
+    }
 }

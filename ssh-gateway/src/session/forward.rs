@@ -11,7 +11,7 @@ use russh::server::ChannelOpenHandle;
 use tokio::sync::mpsc;
 
 use super::channels::Outlet;
-use super::{DRAIN, Job, leaving};
+use super::job::{DRAIN, Job, leaving};
 
 /// Whether a tunnel may go there.
 pub(super) fn is_allowed(host: &str, port: u32, http_port: u16) -> bool {

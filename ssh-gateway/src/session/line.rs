@@ -11,7 +11,7 @@ use node_api::{LineOutcome, NodeHandle};
 use tokio::sync::{Notify, mpsc};
 
 use super::channels::Outlet;
-use super::{DRAIN, Job, say};
+use super::job::{DRAIN, Job, say};
 
 /// Longest command line, in bytes.
 const MAX_LINE: usize = 16 * 1024;
@@ -58,10 +58,11 @@ pub(super) async fn shell(
     let mut lines = Lines::new(inlet);
     let mut status = DONE;
     while let Some(line) = lines.next().await {
-        match line.and_then(checked_owned) {
-            Ok(line) if line.trim().is_empty() => {}
-            Ok(line) if line.trim() == "exit" => break,
-            Ok(line) => status = run(job, outlet, line.trim(), interrupt).await,
+        let line = line.as_deref().map_err(|reason| *reason);
+        match line.and_then(checked_or_blank) {
+            Ok("") => {}
+            Ok("exit") => break,
+            Ok(line) => status = run(job, outlet, line, interrupt).await,
             Err(reason) => {
                 say(outlet, false, reason).await;
                 status = FAILED;
@@ -163,11 +164,12 @@ fn checked(line: &[u8]) -> Result<&str, &'static str> {
     Ok(line)
 }
 
-fn checked_owned(line: Vec<u8>) -> Result<String, &'static str> {
+/// As [`checked`], but a blank line is an empty one.
+fn checked_or_blank(line: &[u8]) -> Result<&str, &'static str> {
     if line.iter().all(u8::is_ascii_whitespace) {
-        return Ok(String::new());
+        return Ok("");
     }
-    checked(&line).map(str::to_owned)
+    checked(line)
 }
 
 /// The input, line by line; a too long line is skipped to its end.

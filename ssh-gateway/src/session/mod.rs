@@ -10,21 +10,21 @@
 pub(crate) mod channels;
 pub(crate) mod event;
 mod forward;
+mod job;
 mod line;
 mod state;
 mod terminal;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use lifecycle::{TaskKind, Tasks};
-use node_api::{NodeStatus, TerminalSize};
+use node_api::TerminalSize;
 use russh::ChannelOpenFailure;
 use russh::server::ChannelOpenHandle;
-use tenant_manager::{Lease, Manager, TenantAccess};
+use tenant_manager::{Manager, TenantAccess};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,19 +33,17 @@ use crate::admission::Seat;
 use crate::audit;
 use channels::{Inlets, Outlet};
 use event::{Event, Opening, Request};
+use job::{Job, until_told};
 use state::Table;
 
-/// What an open session is told when the host stops.
-pub(crate) const FAREWELL: &str =
-    "The host is shutting down. Your node keeps everything; connect again in a moment.";
+pub(crate) use job::FAREWELL;
+
 /// Ends of channel tasks that may wait. A task waits when it is full.
 const ENDED: usize = 64;
 /// Refusals that one connection may cause, so that nobody can fill the log.
 const REFUSALS: usize = 256;
 /// How long channel tasks may take to end when the session does.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long output may still flow once the node has ended its side.
-const DRAIN: Duration = Duration::from_secs(3);
 
 /// Why a session is over.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,26 +57,6 @@ pub(crate) enum Ending {
     ShellEnded,
     /// The host is stopping.
     Shutdown,
-}
-
-/// What is common to the channels of a connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    manager: Manager,
-    access: Arc<TenantAccess>,
-    line_limit: Duration,
-    /// Cancelled when every channel shall end properly.
-    stop: CancellationToken,
-}
-
-impl Job {
-    /// The node, awake; or a sentence saying why not.
-    async fn lease(&self) -> Result<Lease, String> {
-        self.manager.acquire(&self.access).await.map_err(|error| {
-            // The reason may quote what a tenant's program said.
-            audit::printable(&error.to_string(), 500)
-        })
-    }
 }
 
 /// What a busy channel can be told.
@@ -201,7 +179,11 @@ impl Session {
                 host,
                 port,
             } => return self.open_forward(opening, &host, port).await,
-            Event::Refused { what, detail } => return self.refused(what, &detail),
+            Event::Refused {
+                what,
+                detail,
+                recorded: _recorded,
+            } => return self.refused(what, &detail),
             Event::Request {
                 id,
                 request,
@@ -271,12 +253,13 @@ impl Session {
     async fn open_forward(&mut self, opening: Opening, host: &str, port: u32) -> Option<Ending> {
         let http_port = self.settings.local_http_port;
         if !forward::is_allowed(host, port, http_port) {
+            let ending = self.refused("tunnel", &format!("{host}:{port}"));
             let reason = format!("only localhost:{http_port}, the node's HTTP, can be reached");
             opening
                 .reply
                 .reject(ChannelOpenFailure::Other { code: 1, reason })
                 .await;
-            return self.refused("tunnel", &format!("{host}:{port}"));
+            return ending;
         }
         let (job, parts, reply) = self.admit(opening).await?;
         let id = parts.outlet.id();
@@ -367,49 +350,4 @@ impl Busy {
         };
         (busy, receiver, interrupt)
     }
-}
-
-/// The exit status of `work`; `None` if the client closed the channel first.
-/// When the host stops, the person is told and the work is dropped.
-async fn until_told(
-    job: &Job,
-    outlet: &Outlet,
-    with_terminal: bool,
-    work: impl Future<Output = u32>,
-) -> Option<u32> {
-    let closed = outlet.closed().clone();
-    tokio::select! {
-        biased;
-        () = closed.cancelled() => return None,
-        status = work => return Some(status),
-        () = job.stop.cancelled() => {}
-    }
-    say(outlet, with_terminal, FAREWELL).await;
-    Some(1)
-}
-
-/// Tells the person something outside the output of what runs: on the
-/// terminal if there is one, else on standard error.
-async fn say(outlet: &Outlet, with_terminal: bool, text: &str) {
-    let words = async {
-        if with_terminal {
-            outlet.stdout(format!("\r\n{text}\r\n").into()).await
-        } else {
-            outlet.stderr(&format!("{text}\n")).await
-        }
-    };
-    // A client that does not read is not worth waiting for.
-    let _ = tokio::time::timeout(LAST_WORDS, words).await;
-}
-
-/// Waits until the node is no longer there to be used.
-async fn leaving(mut status: watch::Receiver<NodeStatus>) {
-    let over = |status: &NodeStatus| {
-        matches!(
-            status,
-            NodeStatus::Stopping | NodeStatus::Stopped | NodeStatus::Broken(_)
-        )
-    };
-    // An error means that the node is gone altogether.
-    let _ = status.wait_for(over).await;
 }

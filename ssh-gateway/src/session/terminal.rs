@@ -10,7 +10,7 @@ use node_api::{TerminalInput, TerminalSession, TerminalSize};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::channels::Outlet;
-use super::{DRAIN, Job, leaving, say};
+use super::job::{DRAIN, Job, leaving, say};
 
 /// What Ctrl+C and Ctrl+D send.
 const INTERRUPT: &[u8] = b"\x03";

@@ -1,10 +1,11 @@
 //! Floods and deadlines.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ssh_gateway::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::client::{PATIENCE, Tunnel};
 use crate::host::{Host, key_path, limits};

@@ -1,8 +1,9 @@
 //! The host goes down while people are connected.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
 
 use crate::host::Host;
 use crate::terminal::Shell;

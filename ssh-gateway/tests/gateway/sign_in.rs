@@ -1,6 +1,8 @@
 //! Who gets in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::client::ran;
 use crate::host::Host;

@@ -1,10 +1,10 @@
 //! `ssh -L port:localhost:8080`.
 
 use std::process::Stdio;
-use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::client::{PATIENCE, Tunnel, free_port, get_on, ran, read_head};
 use crate::host::Host;
