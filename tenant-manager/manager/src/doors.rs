@@ -34,10 +34,6 @@ impl Manager {
     ///
     /// # Errors
     /// [`SshAuthError`].
-    #[expect(
-        clippy::unused_async,
-        reason = "callers need not know that passwords are checked in memory"
-    )]
     pub async fn ssh_sign_in(
         &self,
         label: &str,

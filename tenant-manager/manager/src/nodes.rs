@@ -92,7 +92,6 @@ impl Manager {
     ///
     /// # Errors
     /// None today: memory answers.
-    #[expect(clippy::unused_async, reason = "a fleet will ask the database")]
     pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeView>, NodeOpError> {
         let tenants = self.0.registry.read().of_account(principal.account());
         Ok(tenants.iter().map(|tenant| self.0.view(tenant)).collect())
@@ -102,7 +101,6 @@ impl Manager {
     ///
     /// # Errors
     /// [`NodeOpError::NotFound`].
-    #[expect(clippy::unused_async, reason = "a fleet will ask the database")]
     pub async fn node(&self, principal: &Principal, label: &str) -> Result<NodeView, NodeOpError> {
         let tenant = self.owned(principal, label);
         tenant
@@ -150,7 +148,6 @@ impl Manager {
     ///
     /// # Errors
     /// [`NodeOpError`].
-    #[expect(clippy::unused_async, reason = "the same shape as its siblings")]
     pub async fn hibernate_node(
         &self,
         principal: &Principal,

@@ -21,7 +21,6 @@ impl Manager {
     ///
     /// # Errors
     /// [`SshPasswordError`].
-    #[expect(clippy::unused_async, reason = "the same shape as its siblings")]
     pub async fn ssh_password(
         &self,
         principal: &Principal,

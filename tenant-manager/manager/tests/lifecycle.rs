@@ -1,5 +1,7 @@
 //! The life of nodes, on a fake launcher and a clock that moves by hand.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;

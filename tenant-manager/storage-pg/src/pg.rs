@@ -75,6 +75,18 @@ impl Pg {
         connection.close().await.map_err(failed)
     }
 
+    /// Whether the database answers now.
+    ///
+    /// # Errors
+    /// What the database or the connection said.
+    pub async fn ping(&self) -> Result<(), ConnectError> {
+        sqlx::query("SELECT 1")
+            .execute(&self.pool)
+            .await
+            .map(|_| ())
+            .map_err(ConnectError::Unreachable)
+    }
+
     /// The repositories over this pool.
     #[must_use]
     pub fn repositories(&self) -> Repositories {

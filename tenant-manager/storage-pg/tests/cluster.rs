@@ -1,5 +1,7 @@
 //! The private Postgres with its traps, on the real programs.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};

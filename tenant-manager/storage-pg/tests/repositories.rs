@@ -1,5 +1,8 @@
 //! The repositories on a real Postgres.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::print_stdout, reason = "a test may")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 

@@ -124,7 +124,7 @@ impl NodeLauncher for FakeLauncher {
                 "a second node of one tenant".to_owned(),
             ));
         }
-        let node = FakeNode::start(spec.name, self.clock.clone());
+        let node = FakeNode::start(spec.name, &self.clock);
         nodes.insert(spec.key, node.clone());
         Ok(node)
     }

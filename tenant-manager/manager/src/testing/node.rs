@@ -38,7 +38,7 @@ pub struct FakeNode {
 }
 
 impl FakeNode {
-    pub(super) fn start(name: NodeName, clock: ManualClock) -> Arc<Self> {
+    pub(super) fn start(name: NodeName, clock: &ManualClock) -> Arc<Self> {
         Arc::new(Self {
             name,
             status: watch::channel(NodeStatus::Active).0,

@@ -102,7 +102,7 @@ fn workers(data: &Path) -> Vec<(Pid, OwnedFd)> {
 
 /// Waits until the process has ended; its parent need not have noticed.
 async fn ended(handle: OwnedFd) {
-    if let Ok(handle) = AsyncFd::with_interest(handle, tokio::io::Interest::READABLE) {
+    if let Ok(handle) = AsyncFd::register_with_interest(handle, tokio::io::Interest::READABLE) {
         // An error means that there is nothing to wait for; the caller looks
         // again anyway.
         let _ = handle.readable().await;

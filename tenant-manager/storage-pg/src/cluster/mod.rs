@@ -32,6 +32,9 @@ use crate::cluster::place::Layout;
 pub struct ClusterOptions {
     /// The host's data directory.
     pub data_dir: PathBuf,
+    /// The cluster's own directory, if [`place`] was asked before; `None` asks
+    /// it now.
+    pub place: Option<PathBuf>,
     /// User and group of the server when this process is root, which Postgres
     /// refuses to be; `None` picks one. Ignored when it is not root.
     pub run_as: Option<(u32, u32)>,
@@ -50,6 +53,7 @@ impl ClusterOptions {
     pub fn new(data_dir: PathBuf) -> Self {
         Self {
             data_dir,
+            place: None,
             run_as: None,
             search: None,
             elsewhere: PathBuf::from("/var/lib/berth"),
@@ -147,7 +151,11 @@ impl PrivateCluster {
     /// [`ClusterError`]; then nothing runs.
     pub async fn start(options: ClusterOptions) -> Result<Running, ClusterError> {
         let account = Account::choose(options.run_as)?;
-        let layout = Layout::prepare(&options.data_dir, account, &options.elsewhere)?;
+        let place = match options.place {
+            Some(given) => given,
+            None => place(&options.data_dir, account, &options.elsewhere)?,
+        };
+        let layout = Layout::of(place, account)?;
         let lock = layout.lock()?;
         let binaries = Binaries::find(options.search.as_deref(), &layout.data)?;
         leftover::stop(&layout.data).await?;

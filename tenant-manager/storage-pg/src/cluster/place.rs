@@ -16,6 +16,8 @@ const ELSEWHERE: &str = "postgres-elsewhere";
 /// Longest path of a socket's directory: 107 bytes less the socket's own name
 /// and that of its lock file, rounded down.
 const LONGEST_SOCKET_DIR: usize = 80;
+/// A log this large is put aside at the next start, bytes.
+const LONG_LOG: u64 = 8 << 20;
 /// Names tried under `/tmp`.
 const SHORT_NAMES: u32 = 16;
 /// Users a server may run as, best first.
@@ -96,31 +98,39 @@ fn fit_user() -> Option<(u32, u32)> {
 
 /// The cluster's directory for `data_dir`, made if it is not there: in the data
 /// directory where `account` can reach it, else under `elsewhere`, which the
-/// data directory then remembers.
+/// data directory then remembers. A host that is about to give up being root
+/// calls this before, and hands the answer to [`super::ClusterOptions::place`]:
+/// afterwards it may not be able to read what the data directory remembers.
 ///
 /// # Errors
 /// [`ClusterError::File`].
 pub fn place(data_dir: &Path, account: Account, elsewhere: &Path) -> Result<PathBuf, ClusterError> {
     std::fs::create_dir_all(data_dir).map_err(ClusterError::file("create", data_dir))?;
-    let data_dir = data_dir
-        .canonicalize()
-        .map_err(ClusterError::file("resolve", data_dir))?;
-    let place = match known(&data_dir) {
+    let place = match known(data_dir) {
         Some(place) => place,
-        None if reachable(&data_dir, account) => data_dir.join(HERE),
-        None => remember_elsewhere(&data_dir, elsewhere)?,
+        None => {
+            let data_dir = data_dir
+                .canonicalize()
+                .map_err(ClusterError::file("resolve", data_dir))?;
+            if reachable(&data_dir, account) {
+                data_dir.join(HERE)
+            } else {
+                remember_elsewhere(&data_dir, elsewhere)?
+            }
+        }
     };
     private_directory(&place, account)?;
     Ok(place)
 }
 
-/// The place chosen earlier, if one was.
+/// The place chosen earlier, if one was. A note is read without resolving the
+/// path: a process whose working directory is the data directory may be
+/// unable to look at what is above it.
 pub(super) fn known(data_dir: &Path) -> Option<PathBuf> {
-    let data_dir = data_dir.canonicalize().ok()?;
     if let Ok(text) = std::fs::read_to_string(data_dir.join(ELSEWHERE)) {
         return Some(PathBuf::from(text.trim_end_matches('\n')));
     }
-    let here = data_dir.join(HERE);
+    let here = data_dir.canonicalize().ok()?.join(HERE);
     here.is_dir().then_some(here)
 }
 
@@ -177,18 +187,31 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn prepare(
-        data_dir: &Path,
-        account: Account,
-        elsewhere: &Path,
-    ) -> Result<Self, ClusterError> {
-        let place = place(data_dir, account, elsewhere)?;
+    pub(super) fn of(place: PathBuf, account: Account) -> Result<Self, ClusterError> {
+        private_directory(&place, account)?;
         Ok(Self {
             account,
             data: place.join("data"),
             log: place.join("log"),
             place,
         })
+    }
+
+    /// The server's log, its end.
+    pub(super) fn open_log(&self) -> Result<File, ClusterError> {
+        if std::fs::metadata(&self.log).is_ok_and(|data| data.len() > LONG_LOG) {
+            let aside = self.log.with_extension("old");
+            std::fs::rename(&self.log, aside)
+                .map_err(ClusterError::file("put aside", &self.log))?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.log)
+            .map_err(ClusterError::file("open", &self.log))?;
+        self.account.give(&self.log)?;
+        Ok(file)
     }
 
     /// Takes the cluster for this process. The lock is on an open file, so it

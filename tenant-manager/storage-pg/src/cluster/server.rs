@@ -1,9 +1,7 @@
 //! Making a cluster, and the life of its server process.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -23,8 +21,6 @@ const USER: &str = "berth";
 /// Between two attempts to connect to a server that starts: it tells nobody
 /// when it is ready.
 const KNOCK: Duration = Duration::from_millis(50);
-/// A log this large is put aside at the next start, bytes.
-const LONG_LOG: u64 = 8 << 20;
 /// How much of the log an error quotes, bytes.
 const QUOTE: usize = 600;
 /// How long a server that was asked to leave at once may take.
@@ -111,7 +107,7 @@ pub(super) async fn start(
     limit: Duration,
 ) -> Result<Server, ClusterError> {
     remove_old_sockets(socket_dir);
-    let log = open_log(&layout.log)?;
+    let log = layout.open_log()?;
     let errors = log.try_clone();
     let errors = errors.map_err(ClusterError::file("share", &layout.log))?;
     // A list in the server's syntax, of one quoted path.
@@ -154,19 +150,6 @@ fn remove_old_sockets(socket_dir: &Path) {
         // If it cannot be removed the server says so.
         let _ = std::fs::remove_file(socket_dir.join(name));
     }
-}
-
-fn open_log(path: &Path) -> Result<File, ClusterError> {
-    if std::fs::metadata(path).is_ok_and(|data| data.len() > LONG_LOG) {
-        let aside: PathBuf = path.with_extension("old");
-        std::fs::rename(path, aside).map_err(ClusterError::file("put aside", path))?;
-    }
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(ClusterError::file("open", path))
 }
 
 /// The end of a text, cut at a character.
