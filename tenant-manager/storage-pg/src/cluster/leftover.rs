@@ -102,7 +102,12 @@ fn workers(data: &Path) -> Vec<(Pid, OwnedFd)> {
 
 /// Waits until the process has ended; its parent need not have noticed.
 async fn ended(handle: OwnedFd) {
-    if let Ok(handle) = AsyncFd::register_with_interest(handle, tokio::io::Interest::READABLE) {
+    #[expect(
+        deprecated,
+        reason = "its replacement is unsafe for descriptors that are not owned; this one is"
+    )]
+    let handle = AsyncFd::with_interest(handle, tokio::io::Interest::READABLE);
+    if let Ok(handle) = handle {
         // An error means that there is nothing to wait for; the caller looks
         // again anyway.
         let _ = handle.readable().await;
