@@ -25,5 +25,5 @@ mod proxy;
 mod rate_limit;
 
 pub use api::openapi_json;
-pub use listener::{BindError, Bound, bind};
+pub use listener::{BindError, Bound, adopt, bind};
 pub use options::{Network, NetworkError, Options, OptionsError, Rate, RateLimits};

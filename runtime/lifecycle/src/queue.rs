@@ -191,6 +191,17 @@ impl<T> Receiver<T> {
         Some((queued.item, queued.arrived))
     }
 
+    /// When the oldest queued item arrived, if there is one.
+    #[must_use]
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.0
+            .state
+            .lock()
+            .items
+            .front()
+            .map(|queued| queued.arrived)
+    }
+
     /// Waits for the oldest item; `None` once closed and empty.
     ///
     /// # Cancel-Safety

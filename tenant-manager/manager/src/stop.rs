@@ -60,10 +60,9 @@ pub(crate) async fn run(
     guard: SlotGuard,
     reason: StopReason,
 ) {
-    let closed = node.gate.close();
-    tokio::pin!(closed);
-    // Polled once now: from here on nobody enters.
-    let _ = futures::poll!(closed.as_mut());
+    // Polled once now: from here on nobody enters. It may be over at once, so
+    // the wait below begins anew.
+    let _ = futures::poll!(std::pin::pin!(node.gate.close()));
     tenant.state.lock().disk_bytes = node.handle.usage().disk_bytes;
     let stopping = AssertUnwindSafe(node.handle.stop(reason)).catch_unwind();
     tokio::pin!(stopping);
@@ -78,7 +77,9 @@ pub(crate) async fn run(
         tracing::error!("stopping the node panicked");
     }
     // What they hold is an empty shell by now; another boot can do it no harm.
-    if tokio::time::timeout(LEASES, closed).await.is_err() {
+    if tokio::time::timeout(LEASES, node.gate.close())
+        .await
+        .is_err() {
         tracing::warn!(leases = node.gate.users(), "leases outlive their node");
     }
     node.set_down();

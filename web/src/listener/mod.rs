@@ -65,13 +65,34 @@ pub async fn bind(
     tasks: &Tasks,
     clock: Arc<dyn Clock>,
 ) -> Result<Bound, BindError> {
+    let listener = TcpListener::bind(options.http)
+        .await
+        .map_err(|source| BindError::Listen {
+            address: options.http,
+            source,
+        })?;
+    adopt(listener, options, manager, tasks, clock)
+}
+
+/// [`bind`] on a socket that is open already: one bound while the process was
+/// still allowed to, or handed over by an older one.
+///
+/// # Errors
+/// [`BindError`] when the settings or the socket cannot be used.
+pub fn adopt(
+    listener: TcpListener,
+    options: Options,
+    manager: Manager,
+    tasks: &Tasks,
+    clock: Arc<dyn Clock>,
+) -> Result<Bound, BindError> {
     options.validate()?;
-    let failed = |source| BindError::Listen {
-        address: options.http,
-        source,
-    };
-    let listener = TcpListener::bind(options.http).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| BindError::Listen {
+            address: options.http,
+            source,
+        })?;
     let app = App::new(options, address.port(), manager, clock)?;
     Ok(Bound {
         listener,

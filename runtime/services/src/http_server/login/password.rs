@@ -21,7 +21,7 @@ const MIN_SALT: usize = 8;
 /// Whether `hash_text` (`0x` + hex) is what a client of either generation
 /// makes of the right password. Takes the same time in every case.
 pub(super) fn matches(verifiers: &LoginVerifiers, hash_text: &str) -> bool {
-    let digest = Sha256::digest(hash_text.as_bytes());
+    let digest: [u8; 32] = Sha256::digest(hash_text.as_bytes()).into();
     (digest.ct_eq(&verifiers.sha256) | digest.ct_eq(&verifiers.argon2id)).into()
 }
 

@@ -1,0 +1,211 @@
+//! Kernel commands, carried out in their sender's task.
+//!
+//! A command has taken effect, and is saved if it must outlive the host,
+//! before its answer is sent and before its sender's next message.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use node_engine::Engine;
+use node_kernel::{
+    InitializeProcess, KernelCommand, KernelResponse, ProcessTable, is_no_revoke,
+};
+use node_services::{KernelPort, answer};
+use node_types::{KernelMessage, Message, OnExit, ProcessId};
+
+use crate::kernel::{Kernel, lossy};
+use crate::mailbox::Mailbox;
+use crate::process::{self, WasmProcess};
+
+impl Kernel {
+    /// Carries out `message`, a command that routing has let through.
+    pub(crate) async fn run_command(self: &Arc<Self>, message: KernelMessage) {
+        let Message::Request(request) = &message.message else { return };
+        let command = match KernelCommand::parse(&request.body, &self.our) {
+            Ok(command) => command,
+            Err(error) => {
+                self.say(0, &format!("{error}, from {}: {}", message.source, lossy(&request.body)));
+                return;
+            }
+        };
+        let response = match command {
+            KernelCommand::Booted => None,
+            KernelCommand::InitializeProcess(initialize) => {
+                let wasm = message.lazy_load_blob.as_ref().map(|blob| blob.bytes.clone());
+                Some(match self.initialize(&message.source.process, initialize, wasm).await {
+                    Ok(()) => KernelResponse::InitializedProcess,
+                    Err(reason) => {
+                        self.say(0, &format!("kernel: {reason}"));
+                        KernelResponse::InitializeProcessError
+                    }
+                })
+            }
+            KernelCommand::RunProcess(id) => Some(if self.start(&id) {
+                KernelResponse::StartedProcess
+            } else {
+                KernelResponse::RunProcessError
+            }),
+            KernelCommand::KillProcess(id) => {
+                let asked = request.expects_response.is_some();
+                self.kill(&id, !is_no_revoke(request), asked)
+                    .await
+                    .then_some(KernelResponse::KilledProcess(id))
+                    .filter(|_| asked)
+            }
+            KernelCommand::GrantCapabilities { target, capabilities } => {
+                let changed = self.table.write().grant(&target, capabilities);
+                self.save_if(changed).await;
+                None
+            }
+            KernelCommand::DropCapabilities { target, capabilities } => {
+                let changed = self.table.write().drop_caps(&target, &capabilities);
+                self.save_if(changed).await;
+                None
+            }
+            KernelCommand::SetOnExit { target, on_exit } => {
+                self.set_on_exit(&target, on_exit).await;
+                None
+            }
+            KernelCommand::Shutdown => {
+                self.shutdown.cancel();
+                None
+            }
+            KernelCommand::Debug(question) => {
+                Some(KernelResponse::Debug(self.table.read().debug(&question)))
+            }
+        };
+        if let Some(response) = response {
+            let body = response.to_body();
+            self.deliver_answer(answer(self.kernel_address.clone(), &message, body, None, None)).await;
+        }
+    }
+
+    /// The kernel is heard by everyone; an answer to another node is not sent.
+    async fn deliver_answer(&self, message: KernelMessage) {
+        let mailbox = self.mailboxes.read().get(&message.target.process).cloned();
+        if let Some(mailbox) = mailbox.filter(|_| message.target.node == self.our)
+            && let Err(lifecycle::queue::NotSent::Full(message)) = mailbox.try_put(message)
+        {
+            // The one who asked is the one whose mailbox is full: waiting here
+            // would be waiting for ourselves.
+            self.count_dropped(&message.source, &message.target);
+        }
+    }
+
+    /// Enters a process in the name of `source`.
+    pub(crate) async fn initialize(
+        self: &Arc<Self>,
+        source: &ProcessId,
+        request: InitializeProcess,
+        wasm: Option<Bytes>,
+    ) -> Result<(), String> {
+        let id = request.id.clone();
+        let Some(wasm) = wasm else {
+            return Err(format!("{id} was not entered: no component came with the request"));
+        };
+        let inspection =
+            Engine::inspect(&wasm).map_err(|error| format!("{id} was not entered: {error}"))?;
+        let limit = usize::try_from(self.limits.processes).unwrap_or(usize::MAX);
+        let initialized = self
+            .table
+            .write()
+            .initialize(source, request, Some(inspection.edition), limit)
+            .map_err(|error| error.to_string())?;
+        let (process, mailbox) = WasmProcess::new(self, id.clone(), wasm);
+        self.enter(&id, process.clone(), mailbox);
+        process::prepare(self, &process);
+        for capability in &initialized.skipped {
+            self.say(
+                0,
+                &format!(
+                    "kernel: {source} does not hold the capability {} of {}, so {id} does not get it",
+                    capability.params, capability.issuer
+                ),
+            );
+        }
+        self.save_if(initialized.persist).await;
+        Ok(())
+    }
+
+    /// Gives a process its mailbox.
+    pub(crate) fn enter(&self, id: &ProcessId, process: Arc<WasmProcess>, mailbox: Mailbox) {
+        self.mailboxes.write().insert(id.clone(), mailbox);
+        self.processes.write().insert(id.clone(), process);
+    }
+
+    /// Starts a process that has been entered; false if there is none.
+    pub(crate) fn start(self: &Arc<Self>, id: &ProcessId) -> bool {
+        let process = self.processes.read().get(id).cloned();
+        match process {
+            Some(process) => {
+                process::run(self, &process);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends a process at once; whether it existed.
+    async fn kill(&self, id: &ProcessId, revoke: bool, asked: bool) -> bool {
+        let removed = self.remove(id, revoke);
+        match removed {
+            Some(persist) => {
+                self.say(if asked { 0 } else { 2 }, &format!("kernel: killing process {id}"));
+                self.save_if(persist).await;
+                true
+            }
+            None => {
+                self.say(2, &format!("kernel: no process {id} to kill"));
+                false
+            }
+        }
+    }
+
+    /// Removes a process: from the table, its mailbox, its paths; its task
+    /// ends. `Some(whether the map must be saved)` if it existed.
+    pub(crate) fn remove(&self, id: &ProcessId, revoke: bool) -> Option<bool> {
+        let killed = self.table.write().kill(id, revoke)?;
+        self.mailboxes.write().remove(id);
+        if let Some(process) = self.processes.write().remove(id) {
+            process.killed.cancel();
+        }
+        if let Some(http) = self.http() {
+            http.forget(id);
+        }
+        Some(killed.persist)
+    }
+
+    /// Replaces what happens when `id` ends.
+    pub(crate) async fn set_on_exit(&self, id: &ProcessId, on_exit: OnExit) {
+        let changed = self.table.write().set_on_exit(id, on_exit);
+        match changed {
+            Ok(changed) => self.save_if(changed).await,
+            Err(error) => self.say(0, &format!("kernel: {id}: {error}")),
+        }
+    }
+
+    /// Saves the process map if `changed`. A failure is printed: the change
+    /// holds until the node stops.
+    pub(crate) async fn save_if(&self, changed: bool) {
+        if !changed {
+            return;
+        }
+        if let Err(error) = self.map.save(&self.table).await {
+            tracing::error!(node = %self.our, "failed to save the process map: {error}");
+            self.say(0, &format!("kernel: the process map could not be saved: {error}"));
+        }
+    }
+}
+
+impl Kernel {
+    /// Breaks the circle of kernel, mailboxes and processes once nothing runs.
+    pub(crate) fn forget_everything(&self) {
+        self.mailboxes.write().clear();
+        self.processes.write().clear();
+    }
+}
+
+/// Userspace processes of a table, by id.
+pub(crate) fn userspace(table: &ProcessTable) -> Vec<ProcessId> {
+    table.iter().filter(|(_, entry)| !entry.module).map(|(id, _)| id.clone()).collect()
+}

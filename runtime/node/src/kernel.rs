@@ -1,0 +1,215 @@
+//! The kernel of one node: process table, mailboxes, events.
+//!
+//! Decisions are `node-kernel`'s pure functions; this module owns the shared
+//! state they decide over. Invariant: a process of the table that has been
+//! initialised has a mailbox, and a mailbox belongs to a process of the table
+//! or to a module. There is no central loop: whoever sends does the work
+//! (`routing`), and kernel commands take effect in their sender's task
+//! (`commands`). Stops with the node's tasks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use lifecycle::{Entropy, Tasks, queue};
+use node_api::NodeLimits;
+use node_engine::{Engine, TenantBudget};
+use node_kernel::ProcessTable;
+use node_services::http_server::HttpServer;
+use node_services::state::StateStore;
+use node_services::vfs::Vfs;
+use node_services::{Delivery, KernelPort, NodeEvent, module};
+use node_types::{
+    Address, Capability, Edition, KernelMessage, MessageId, NodeName, ProcessId,
+};
+use parking_lot::RwLock;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::mailbox::Mailbox;
+use crate::persist::ProcessMap;
+use crate::process::WasmProcess;
+use crate::readiness::Readiness;
+
+/// Events kept for slow terminals; a slower one skips and says so.
+const EVENTS: usize = 512;
+/// Printed lines longer than this are cut, bytes.
+const MAX_PRINT: usize = 64 << 10;
+
+/// See the module's documentation.
+pub(crate) struct Kernel {
+    pub(crate) our: NodeName,
+    /// **Lock order**: `table` before `mailboxes` before `processes`; none is
+    /// held across an await.
+    pub(crate) table: RwLock<ProcessTable>,
+    pub(crate) mailboxes: RwLock<HashMap<ProcessId, Mailbox>>,
+    pub(crate) processes: RwLock<HashMap<ProcessId, Arc<WasmProcess>>>,
+    pub(crate) engine: Engine,
+    pub(crate) budget: Arc<TenantBudget>,
+    pub(crate) map: ProcessMap,
+    pub(crate) states: StateStore,
+    /// The modules that the kernel itself uses; set once at boot, before any
+    /// process runs. Weak, since modules hold on to the kernel.
+    vfs: OnceLock<Weak<Vfs>>,
+    http: OnceLock<Weak<HttpServer>>,
+    /// Cancelled when a process asks the node to shut down.
+    pub(crate) shutdown: CancellationToken,
+    /// The zero of all moments of this node.
+    pub(crate) epoch: Instant,
+    pub(crate) tasks: Tasks,
+    pub(crate) limits: NodeLimits,
+    pub(crate) readiness: Readiness,
+    /// Commands that modules send; processes run theirs themselves.
+    pub(crate) module_commands: queue::Sender<KernelMessage>,
+    pub(crate) kernel_address: Address,
+    events: broadcast::Sender<NodeEvent>,
+    entropy: Arc<dyn Entropy>,
+    dropped: AtomicU64,
+}
+
+/// What a [`Kernel`] is made of.
+pub(crate) struct KernelParts {
+    pub(crate) our: NodeName,
+    pub(crate) table: ProcessTable,
+    pub(crate) engine: Engine,
+    pub(crate) budget: Arc<TenantBudget>,
+    pub(crate) map: ProcessMap,
+    pub(crate) states: StateStore,
+    pub(crate) tasks: Tasks,
+    pub(crate) limits: NodeLimits,
+    pub(crate) module_commands: queue::Sender<KernelMessage>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Kernel {
+    pub(crate) fn new(parts: KernelParts) -> Arc<Self> {
+        let kernel_address = Address::new(parts.our.clone(), module("kernel"));
+        Arc::new(Self {
+            our: parts.our,
+            table: RwLock::new(parts.table),
+            mailboxes: RwLock::default(),
+            processes: RwLock::default(),
+            engine: parts.engine,
+            budget: parts.budget,
+            map: parts.map,
+            states: parts.states,
+            vfs: OnceLock::new(),
+            http: OnceLock::new(),
+            shutdown: CancellationToken::new(),
+            epoch: Instant::now(),
+            tasks: parts.tasks,
+            limits: parts.limits,
+            readiness: Readiness::default(),
+            module_commands: parts.module_commands,
+            kernel_address,
+            events: broadcast::Sender::new(EVENTS),
+            entropy: parts.entropy,
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    /// Makes the modules known that the kernel itself uses.
+    pub(crate) fn know_modules(&self, vfs: &Arc<Vfs>, http: &Arc<HttpServer>) {
+        // Both are empty: boot calls this once.
+        let _ = self.vfs.set(Arc::downgrade(vfs));
+        let _ = self.http.set(Arc::downgrade(http));
+    }
+
+    /// The files of the node, unless it is stopping.
+    pub(crate) fn vfs(&self) -> Option<Arc<Vfs>> {
+        self.vfs.get().and_then(Weak::upgrade)
+    }
+
+    /// The HTTP module of the node, unless it is stopping.
+    pub(crate) fn http(&self) -> Option<Arc<HttpServer>> {
+        self.http.get().and_then(Weak::upgrade)
+    }
+
+    /// The address of a process of this node.
+    pub(crate) fn address(&self, process: &ProcessId) -> Address {
+        Address::new(self.our.clone(), process.clone())
+    }
+
+    pub(crate) fn emit(&self, event: NodeEvent) {
+        // Nobody listening is fine.
+        let _ = self.events.send(event);
+    }
+
+    /// Prints in the name of the kernel.
+    pub(crate) fn say(&self, verbosity: u8, text: &str) {
+        self.print(&self.kernel_address.process, verbosity, text);
+    }
+
+    /// Counts a message that nobody will get; the first is printed.
+    pub(crate) fn count_dropped(&self, source: &Address, target: &Address) {
+        if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.say(
+                0,
+                &format!(
+                    "kernel: dropped a message from {source} because {target} does not empty its \
+                     mailbox; further ones are only counted"
+                ),
+            );
+        }
+    }
+
+    pub(crate) fn fresh_id(&self) -> MessageId {
+        MessageId(self.entropy.next_u64())
+    }
+
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("our", &self.our).finish_non_exhaustive()
+    }
+}
+
+impl KernelPort for Kernel {
+    fn our(&self) -> &NodeName {
+        &self.our
+    }
+
+    fn send(&self, message: KernelMessage) -> Delivery {
+        self.send_from_module(message)
+    }
+
+    fn new_message_id(&self) -> MessageId {
+        self.fresh_id()
+    }
+
+    fn holds(&self, process: &ProcessId, capability: &Capability) -> bool {
+        self.table.read().holds(process, capability)
+    }
+
+    fn grant(&self, process: &ProcessId, capability: Capability) {
+        if self.table.write().grant(process, [capability]) {
+            self.map.save_soon();
+        }
+    }
+
+    fn edition(&self, process: &ProcessId) -> Option<Edition> {
+        self.table.read().get(process).and_then(|entry| entry.edition)
+    }
+
+    fn print(&self, source: &ProcessId, verbosity: u8, text: &str) {
+        let text = if text.len() > MAX_PRINT {
+            let end = (0..=MAX_PRINT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            format!("{}…", &text[..end]).into()
+        } else {
+            text.into()
+        };
+        self.emit(NodeEvent::Print { source: source.clone(), verbosity, text });
+    }
+
+    fn events(&self) -> broadcast::Receiver<NodeEvent> {
+        self.events.subscribe()
+    }
+}
+
+/// The body of a message as text for prints.
+pub(crate) fn lossy(body: &Bytes) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(&body[..body.len().min(200)])
+}

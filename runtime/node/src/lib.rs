@@ -1,0 +1,25 @@
+//! A Kinode node: boots it, runs its processes, stops it.
+//!
+//! Puts together the pure kernel (`node-kernel`), the engine (`node-engine`)
+//! and the modules (`node-services`). Invariant: a node's tasks, mailboxes and
+//! memory are its own; what goes wrong in one node is seen by nobody else.
+//! Nodes are launched by [`Launcher`] and stop through their handle.
+
+#![forbid(unsafe_code)]
+
+mod activity;
+mod boot;
+mod commands;
+mod distro;
+mod history;
+mod kernel;
+mod launcher;
+mod mailbox;
+mod node;
+mod persist;
+mod process;
+mod readiness;
+mod routing;
+
+pub use distro::{Distro, DistroError, DistroPackage, ManifestCapability, ManifestEntry};
+pub use launcher::{Launcher, LauncherError, LauncherOptions};

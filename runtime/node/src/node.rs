@@ -1,0 +1,161 @@
+//! A running node: what the doors hold on to.
+//!
+//! Owns the node's tasks, its kernel and its modules. `Booting → Active →
+//! Stopping → Stopped`; a module that panics makes it `Broken`, with nothing
+//! left running. Stops by [`Node::stop`], which everybody may call and the
+//! first call carries out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lifecycle::{Tasks, Timestamp};
+use node_api::{
+    ByteStream, HttpRequest, HttpResponse, LineOutcome, NodeError, NodeHandle, NodeStatus,
+    NodeUsage, Origin, StopReason, TerminalSession, TerminalSize,
+};
+use node_services::http_server::HttpServer;
+use node_services::terminal::Terminal;
+use node_services::DiskQuota;
+use node_types::NodeName;
+use tokio::sync::{mpsc, watch};
+
+use crate::activity::Activity;
+use crate::kernel::Kernel;
+
+/// How long processes and modules may take to see that they shall end. Guests
+/// are dropped at their next host call or tick, so this is plenty.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// See the module's documentation.
+pub(crate) struct Node {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) http: Arc<HttpServer>,
+    pub(crate) terminal: Arc<Terminal>,
+    pub(crate) quota: Arc<DiskQuota>,
+    pub(crate) tasks: Tasks,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) status: watch::Sender<NodeStatus>,
+}
+
+impl Node {
+    fn refuse_when_stopping(&self) -> Result<(), NodeError> {
+        match *self.status.borrow() {
+            NodeStatus::Booting | NodeStatus::Active => Ok(()),
+            NodeStatus::Stopping | NodeStatus::Stopped | NodeStatus::Broken(_) => {
+                Err(NodeError::Stopping)
+            }
+        }
+    }
+
+    /// Ends every task and saves. Returns when nothing is left.
+    async fn wind_down(&self) {
+        if !self.tasks.shutdown(STOP_GRACE).await {
+            tracing::warn!(node = %self.kernel.our, "some tasks had to be dropped at stop");
+        }
+        self.kernel.save_if(true).await;
+        self.kernel.forget_everything();
+    }
+
+    /// Waits for what ends a node from inside: a failed module, or a process
+    /// that asks for it.
+    pub(crate) async fn supervise(self: Arc<Self>) {
+        let asked = tokio::select! {
+            () = self.kernel.shutdown.cancelled() => true,
+            () = self.tasks.token().cancelled() => false,
+        };
+        if asked {
+            self.stop(StopReason::Owner).await;
+            return;
+        }
+        let failed = self.status.send_if_modified(|status| {
+            let running = matches!(status, NodeStatus::Booting | NodeStatus::Active);
+            if running {
+                *status = NodeStatus::Broken("a part of the node failed".into());
+            }
+            running
+        });
+        if failed {
+            tracing::error!(node = %self.kernel.our, "a module of the node failed");
+            self.wind_down().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("name", &self.kernel.our).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl NodeHandle for Node {
+    fn name(&self) -> &NodeName {
+        &self.kernel.our
+    }
+
+    fn status(&self) -> watch::Receiver<NodeStatus> {
+        self.status.subscribe()
+    }
+
+    fn usage(&self) -> NodeUsage {
+        let processes = self.kernel.table.read().len_userspace();
+        NodeUsage {
+            memory_bytes: self.kernel.budget.memory_in_use(),
+            disk_bytes: self.quota.used(),
+            processes: u32::try_from(processes).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn last_activity(&self) -> Timestamp {
+        self.activity.last()
+    }
+
+    async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
+        let _open = self.activity.begin();
+        self.http.handle(request, origin).await
+    }
+
+    async fn serve_http(&self, io: Box<dyn ByteStream>, origin: Origin) {
+        let _open = self.activity.begin();
+        self.http.serve(io, origin, self.tasks.token().clone()).await;
+    }
+
+    async fn open_terminal(&self, size: TerminalSize) -> Result<TerminalSession, NodeError> {
+        self.refuse_when_stopping()?;
+        self.terminal.open(size)
+    }
+
+    async fn run_line(
+        &self,
+        line: String,
+        output: mpsc::Sender<Bytes>,
+        limit: Duration,
+    ) -> Result<LineOutcome, NodeError> {
+        self.refuse_when_stopping()?;
+        let _open = self.activity.begin();
+        self.terminal.run_line(line, output, limit).await
+    }
+
+    async fn stop(&self, reason: StopReason) {
+        let first = self.status.send_if_modified(|status| {
+            let running = matches!(status, NodeStatus::Booting | NodeStatus::Active);
+            if running {
+                *status = NodeStatus::Stopping;
+            }
+            running
+        });
+        if !first {
+            let mut status = self.status.subscribe();
+            // The sender lives in `self`, so waiting cannot fail.
+            let _ = status
+                .wait_for(|status| matches!(status, NodeStatus::Stopped | NodeStatus::Broken(_)))
+                .await;
+            return;
+        }
+        self.terminal.close_all(reason).await;
+        self.wind_down().await;
+        self.status.send_replace(NodeStatus::Stopped);
+    }
+}

@@ -1,0 +1,83 @@
+//! Wasm processes of a node: their life between Initialize and removal.
+//!
+//! Owns each process' component, mailbox slot and kill switch. Invariant: at
+//! most one task runs a process, and it alone decides what its end means. A
+//! process stops when killed, when it ends for good, or with the node's tasks.
+
+mod host;
+mod inbox;
+mod run;
+mod spawn;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use lifecycle::queue;
+use node_engine::{Component, PrepareError};
+use node_types::ProcessId;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use crate::kernel::Kernel;
+use crate::mailbox::{Incoming, Mailbox, PROCESS_BOUNDS};
+
+pub(crate) use inbox::ReceiverSlot;
+pub(crate) use run::{prepare, run};
+
+/// One Wasm process, initialised and maybe running.
+pub(crate) struct WasmProcess {
+    pub(crate) id: ProcessId,
+    /// Its component's bytes until they are prepared.
+    wasm: Mutex<Option<Bytes>>,
+    prepared: OnceCell<Arc<Component>>,
+    slot: ReceiverSlot,
+    /// Cancelled when the process is killed.
+    pub(crate) killed: CancellationToken,
+    /// Whether its task has been started.
+    pub(crate) running: AtomicBool,
+}
+
+impl WasmProcess {
+    /// A process of `wasm` with an empty mailbox.
+    pub(crate) fn new(kernel: &Kernel, id: ProcessId, wasm: Bytes) -> (Arc<Self>, Mailbox) {
+        let (sender, receiver) = queue::channel::<Incoming>(PROCESS_BOUNDS);
+        let process = Self {
+            id,
+            wasm: Mutex::new(Some(wasm)),
+            prepared: OnceCell::new(),
+            slot: Arc::new(Mutex::new(Some(receiver))),
+            killed: kernel.tasks.token().child_token(),
+            running: AtomicBool::new(false),
+        };
+        (Arc::new(process), Mailbox::Process(sender))
+    }
+
+    /// A process whose machine code is at hand.
+    pub(crate) fn ready(kernel: &Kernel, id: ProcessId, component: Arc<Component>) -> (Arc<Self>, Mailbox) {
+        let (sender, receiver) = queue::channel::<Incoming>(PROCESS_BOUNDS);
+        let process = Self {
+            id,
+            wasm: Mutex::new(None),
+            prepared: OnceCell::new_with(Some(component)),
+            slot: Arc::new(Mutex::new(Some(receiver))),
+            killed: kernel.tasks.token().child_token(),
+            running: AtomicBool::new(false),
+        };
+        (Arc::new(process), Mailbox::Process(sender))
+    }
+
+    /// The machine code; compiled at the first call, once for everybody.
+    async fn component(&self, kernel: &Kernel) -> Result<Arc<Component>, PrepareError> {
+        let component = self
+            .prepared
+            .get_or_try_init(async || {
+                let wasm = self.wasm.lock().clone().unwrap_or_default();
+                kernel.engine.prepare_for(&kernel.budget, wasm).await
+            })
+            .await?;
+        self.wasm.lock().take();
+        Ok(component.clone())
+    }
+}

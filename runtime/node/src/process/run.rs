@@ -1,0 +1,129 @@
+//! The task of one process: run, and see what its end means.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::FutureExt;
+use lifecycle::TaskKind;
+use node_engine::Exit;
+use node_kernel::{ExitPlan, ExitReason, RestartBackoff, exit_message, on_exit};
+use node_services::{KernelPort, NodeEvent, ProcessExit};
+use tokio::time::Instant;
+
+use super::WasmProcess;
+use super::host::Host;
+use crate::kernel::Kernel;
+use crate::readiness::{Readiness, Starting};
+
+/// Starts the task of `process` unless it runs already.
+pub(crate) fn run(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>) {
+    if process.running.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let starting = Readiness::process_starts(kernel);
+    let (kernel_, process) = (kernel.clone(), process.clone());
+    kernel.tasks.spawn(TaskKind::graceful("wasm process"), async move {
+        live(&kernel_, &process, starting).await;
+    });
+}
+
+/// Begins to make the component ready, ahead of the first run.
+pub(crate) fn prepare(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>) {
+    let (kernel_, process) = (kernel.clone(), process.clone());
+    kernel.tasks.spawn(TaskKind::abortable("prepare component"), async move {
+        // A failure is reported by the run, which tries again.
+        let _ = process.component(&kernel_).await;
+    });
+}
+
+/// Runs a process until it ends for good.
+async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starting) {
+    let mut starting = Some(starting);
+    let mut restarts = RestartBackoff::default();
+    loop {
+        let began = Instant::now();
+        let ended = tokio::select! {
+            biased;
+            () = process.killed.cancelled() => None,
+            ended = AssertUnwindSafe(once(kernel, process, starting.take())).catch_unwind() => Some(ended),
+        };
+        let exit = match ended {
+            None => {
+                report(kernel, process, ProcessExit::Killed);
+                return;
+            }
+            Some(Ok(exit)) => exit,
+            Some(Err(_panic)) => {
+                tracing::error!(node = %kernel.our, process = %process.id, "a host function panicked");
+                Exit::Trapped { message: "the host failed while it ran; this is a bug of the host".into() }
+            }
+        };
+        let reason = match &exit {
+            Exit::Finished => ExitReason::Finished,
+            Exit::Trapped { .. } => ExitReason::Trapped,
+            Exit::NotInstantiable { .. } => ExitReason::CouldNotStart,
+        };
+        report(kernel, process, told(exit));
+        let plan = {
+            let table = kernel.table.read();
+            let Some(entry) = table.get(&process.id) else { return };
+            on_exit(&entry.on_exit, reason, began.elapsed(), &mut restarts)
+        };
+        match plan {
+            ExitPlan::Keep => return,
+            ExitPlan::Remove { revoke } => {
+                let persist = kernel.remove(&process.id, revoke);
+                kernel.save_if(persist == Some(true)).await;
+                return;
+            }
+            ExitPlan::SendThenRemove(requests) => {
+                for request in requests {
+                    let id = kernel.fresh_id();
+                    let message = exit_message(&kernel.table.read(), &process.id, request, id);
+                    kernel.send_from_process(message).await;
+                }
+                let persist = kernel.remove(&process.id, true);
+                kernel.save_if(persist == Some(true)).await;
+                return;
+            }
+            ExitPlan::Restart { after } => {
+                tokio::select! {
+                    () = process.killed.cancelled() => return,
+                    () = tokio::time::sleep(after) => {}
+                }
+            }
+        }
+    }
+}
+
+fn told(exit: Exit) -> ProcessExit {
+    match exit {
+        Exit::Finished => ProcessExit::Finished,
+        Exit::Trapped { message } | Exit::NotInstantiable { message } => ProcessExit::Failed(message),
+    }
+}
+
+/// One life of a process, from its first instruction to its end.
+async fn once(kernel: &Arc<Kernel>, process: &WasmProcess, starting: Option<Starting>) -> Exit {
+    let component = match process.component(kernel).await {
+        Ok(component) => component,
+        Err(error) => return Exit::NotInstantiable { message: error.to_string() },
+    };
+    let host = Host::new(kernel.clone(), &process.id, process.slot.clone(), starting);
+    kernel.engine.run(&component, Box::new(host), &kernel.budget).await
+}
+
+fn report(kernel: &Kernel, process: &WasmProcess, exit: ProcessExit) {
+    const RED: &str = "\x1b[31m";
+    const PLAIN: &str = "\x1b[0m";
+    match &exit {
+        ProcessExit::Failed(text) => kernel.say(
+            0,
+            &format!("{RED}process {} ended with error:{PLAIN} {text}", kernel.address(&process.id)),
+        ),
+        ProcessExit::Finished => kernel.say(1, &format!("process {} ended", process.id)),
+        ProcessExit::Killed => kernel.say(2, &format!("process {} was killed", process.id)),
+    }
+    kernel.emit(NodeEvent::Exited { process: process.id.clone(), exit });
+}

@@ -1,0 +1,368 @@
+//! The host's configuration: flags, `BERTH_*` variables and `berth.toml`, in
+//! that precedence, checked once into [`Config`].
+//!
+//! Invariant: every other module sees only a [`Config`], whose values have
+//! been validated together. An unknown key of the file is an error naming it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
+
+use crate::units;
+
+/// One layer of settings; absent means "not said here". The command line and
+/// the environment make one layer, the file another.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Layer {
+    /// Directory of everything the host keeps [default: ./berth-data]
+    #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of dashboard, API and nodes [default: 127.0.0.1:8000]
+    #[arg(long, env = "BERTH_HTTP", value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Address of the SSH gateway [default: 127.0.0.1:2222]
+    #[arg(long, env = "BERTH_SSH", value_name = "ADDR")]
+    pub ssh: Option<SocketAddr>,
+    /// Address of node-to-node networking over WebSocket, not served yet [default: 127.0.0.1:9000]
+    #[arg(long, env = "BERTH_NET_WS", value_name = "ADDR")]
+    pub net_ws: Option<SocketAddr>,
+    /// Address of node-to-node networking over TCP, not served yet [default: 127.0.0.1:10000]
+    #[arg(long, env = "BERTH_NET_TCP", value_name = "ADDR")]
+    pub net_tcp: Option<SocketAddr>,
+    /// Private address of /metrics, /healthz and /readyz [default: 127.0.0.1:9464]
+    #[arg(long, env = "BERTH_METRICS", value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+    /// Host name of the dashboard [default: localhost]
+    #[arg(long, env = "BERTH_DOMAIN", value_name = "NAME")]
+    pub domain: Option<String>,
+    /// Nodes are <label>.<node-domain> [default: the value of --domain]
+    #[arg(long, env = "BERTH_NODE_DOMAIN", value_name = "NAME")]
+    pub node_domain: Option<String>,
+    /// A node's name in the network is <label>.<node-suffix> [default: dev]
+    #[arg(long, env = "BERTH_NODE_SUFFIX", value_name = "NAME")]
+    pub node_suffix: Option<String>,
+    /// Postgres to use instead of a private one under the data directory
+    #[arg(long, env = "BERTH_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Hibernate a node after this time without use; 0 = never [default: 5m]
+    #[arg(long, env = "BERTH_IDLE_AFTER", value_name = "TIME")]
+    pub idle_after: Option<String>,
+    /// Default plan: nodes per account [default: 5]
+    #[arg(long, env = "BERTH_PLAN_NODES", value_name = "N")]
+    pub plan_nodes: Option<u32>,
+    /// Default plan: memory of a node's processes together [default: 256MiB]
+    #[arg(long, env = "BERTH_PLAN_MEMORY", value_name = "SIZE")]
+    pub plan_memory: Option<String>,
+    /// Default plan: disk of a node [default: 2GiB]
+    #[arg(long, env = "BERTH_PLAN_DISK", value_name = "SIZE")]
+    pub plan_disk: Option<String>,
+    /// Default plan: processes of a node [default: 64]
+    #[arg(long, env = "BERTH_PLAN_PROCESSES", value_name = "N")]
+    pub plan_processes: Option<u32>,
+    /// How the dashboard is reached from outside when a TLS terminator stands
+    /// in front, such as https://berth.example
+    #[arg(long, env = "BERTH_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Address of a proxy whose X-Forwarded-* headers are believed; repeatable
+    #[arg(long, env = "BERTH_TRUSTED_PROXY", value_name = "IP", value_delimiter = ',')]
+    pub trusted_proxy: Option<Vec<IpAddr>>,
+    /// Serve nodes on the dashboard's own domain although they could then set
+    /// cookies for it
+    #[arg(
+        long, env = "BERTH_ALLOW_SHARED_DOMAIN", value_name = "BOOL",
+        num_args = 0..=1, default_missing_value = "true"
+    )]
+    pub allow_shared_domain: Option<bool>,
+    /// Directory of the distro packages [default: berth-packages beside the binary]
+    #[arg(long, env = "BERTH_PACKAGES", value_name = "DIR")]
+    pub packages: Option<PathBuf>,
+    /// User to become when started as root [default: berth, else nobody]
+    #[arg(long, env = "BERTH_RUN_AS", value_name = "USER")]
+    pub run_as: Option<String>,
+    /// Count addresses of this machine in per-address limits too
+    #[arg(
+        long, env = "BERTH_LIMIT_LOOPBACK", value_name = "BOOL",
+        num_args = 0..=1, default_missing_value = "true"
+    )]
+    pub limit_loopback: Option<bool>,
+}
+
+/// The default plan for new accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanConfig {
+    /// Nodes per account.
+    pub nodes: u32,
+    /// Memory of a node, bytes.
+    pub memory_bytes: u64,
+    /// Disk of a node, bytes.
+    pub disk_bytes: u64,
+    /// Processes of a node.
+    pub processes: u32,
+}
+
+/// Everything `serve` needs to know, validated.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Absolute.
+    pub data_dir: PathBuf,
+    /// Front door.
+    pub http: SocketAddr,
+    /// SSH gateway.
+    pub ssh: SocketAddr,
+    /// Operations port.
+    pub metrics: SocketAddr,
+    /// Dashboard host, lower case.
+    pub domain: String,
+    /// Base of node hosts, lower case.
+    pub node_domain: String,
+    /// Suffix of node names.
+    pub node_suffix: String,
+    /// External Postgres, if any.
+    pub database_url: Option<String>,
+    /// `None` = never.
+    pub idle_after: Option<Duration>,
+    /// For new accounts.
+    pub plan: PlanConfig,
+    /// Without a trailing slash.
+    pub public_url: Option<String>,
+    /// Believed proxies.
+    pub trusted_proxy: Vec<IpAddr>,
+    /// Where the distro archives are.
+    pub packages: PathBuf,
+    /// User named for dropping privileges.
+    pub run_as: Option<String>,
+    /// Whether per-address limits count loopback.
+    pub limit_loopback: bool,
+}
+
+impl Layer {
+    /// Reads `path`, or `berth.toml` here if there is one.
+    ///
+    /// # Errors
+    /// An unreadable or malformed file, or an unknown key, by name.
+    pub fn from_file(path: Option<&Path>) -> anyhow::Result<Self> {
+        let default = Path::new("berth.toml");
+        let (path, must_exist) = path.map_or((default, false), |path| (path, true));
+        if !must_exist && !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("read {}", path.display()))
+    }
+
+    /// This layer, with `below` filling what it does not say.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(below.data_dir),
+            http: self.http.or(below.http),
+            ssh: self.ssh.or(below.ssh),
+            net_ws: self.net_ws.or(below.net_ws),
+            net_tcp: self.net_tcp.or(below.net_tcp),
+            metrics: self.metrics.or(below.metrics),
+            domain: self.domain.or(below.domain),
+            node_domain: self.node_domain.or(below.node_domain),
+            node_suffix: self.node_suffix.or(below.node_suffix),
+            database_url: self.database_url.or(below.database_url),
+            idle_after: self.idle_after.or(below.idle_after),
+            plan_nodes: self.plan_nodes.or(below.plan_nodes),
+            plan_memory: self.plan_memory.or(below.plan_memory),
+            plan_disk: self.plan_disk.or(below.plan_disk),
+            plan_processes: self.plan_processes.or(below.plan_processes),
+            public_url: self.public_url.or(below.public_url),
+            trusted_proxy: self.trusted_proxy.or(below.trusted_proxy),
+            allow_shared_domain: self.allow_shared_domain.or(below.allow_shared_domain),
+            packages: self.packages.or(below.packages),
+            run_as: self.run_as.or(below.run_as),
+            limit_loopback: self.limit_loopback.or(below.limit_loopback),
+        }
+    }
+
+    /// Fills in defaults and checks everything.
+    ///
+    /// # Errors
+    /// One sentence naming the setting and what to do.
+    pub fn validate(self) -> anyhow::Result<Config> {
+        // Exhaustive, so that a new setting cannot be forgotten here.
+        let Self {
+            data_dir,
+            http,
+            ssh,
+            net_ws: _,
+            net_tcp: _,
+            metrics,
+            domain,
+            node_domain,
+            node_suffix,
+            database_url,
+            idle_after,
+            plan_nodes,
+            plan_memory,
+            plan_disk,
+            plan_processes,
+            public_url,
+            trusted_proxy,
+            allow_shared_domain,
+            packages,
+            run_as,
+            limit_loopback,
+        } = self;
+        let domain = host_name("domain", domain.as_deref().unwrap_or("localhost"))?;
+        let node_domain = match node_domain {
+            Some(name) => host_name("node-domain", &name)?,
+            None => domain.clone(),
+        };
+        ensure!(
+            domain != node_domain || domain == "localhost" || allow_shared_domain == Some(true),
+            "domain and node-domain are both {domain}: nodes could then set cookies for the \
+             dashboard; give nodes a domain of their own, or pass --allow-shared-domain"
+        );
+        let plan = PlanConfig {
+            nodes: plan_nodes.unwrap_or(5),
+            memory_bytes: size("plan-memory", plan_memory.as_deref().unwrap_or("256MiB"))?,
+            disk_bytes: size("plan-disk", plan_disk.as_deref().unwrap_or("2GiB"))?,
+            processes: plan_processes.unwrap_or(64),
+        };
+        ensure!(plan.processes >= 4, "plan-processes: a node needs at least 4");
+        ensure!(plan.memory_bytes >= 16 << 20, "plan-memory: a node needs at least 16MiB");
+        let idle = units::duration(idle_after.as_deref().unwrap_or("5m")).context("idle-after")?;
+        Ok(Config {
+            data_dir: std::path::absolute(data_dir.unwrap_or_else(|| "berth-data".into()))
+                .context("find data-dir")?,
+            http: http.unwrap_or(local(8000)),
+            ssh: ssh.unwrap_or(local(2222)),
+            metrics: metrics.unwrap_or(local(9464)),
+            node_suffix: host_name("node-suffix", node_suffix.as_deref().unwrap_or("dev"))?,
+            domain,
+            node_domain,
+            database_url: database_url.map(|url| postgres_url(&url)).transpose()?,
+            idle_after: (!idle.is_zero()).then_some(idle),
+            plan,
+            public_url: public_url.map(|url| base_url(&url)).transpose()?,
+            trusted_proxy: trusted_proxy.unwrap_or_default(),
+            packages: match packages {
+                Some(directory) => directory,
+                None => beside_binary("berth-packages")?,
+            },
+            run_as,
+            limit_loopback: limit_loopback.unwrap_or(false),
+        })
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// `name` in the directory of the running binary.
+fn beside_binary(name: &str) -> anyhow::Result<PathBuf> {
+    let binary = std::env::current_exe().context("find the running binary")?;
+    Ok(binary.parent().unwrap_or(Path::new("/")).join(name))
+}
+
+fn size(name: &str, text: &str) -> anyhow::Result<u64> {
+    units::size(text).with_context(|| name.to_owned())
+}
+
+/// A DNS name, lower case.
+fn host_name(setting: &str, text: &str) -> anyhow::Result<String> {
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
+    let label_ok = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    ensure!(
+        name.len() <= 190 && name.split('.').all(label_ok),
+        "{setting}: `{text}` is not a host name; write it like example.org, without scheme or port"
+    );
+    Ok(name)
+}
+
+fn postgres_url(text: &str) -> anyhow::Result<String> {
+    ensure!(
+        text.starts_with("postgres://") || text.starts_with("postgresql://"),
+        "database-url: must begin with postgres://"
+    );
+    Ok(text.to_owned())
+}
+
+fn base_url(text: &str) -> anyhow::Result<String> {
+    let url = text.trim_end_matches('/');
+    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+        bail!("public-url: `{text}` must begin with https:// or http://");
+    };
+    ensure!(
+        !rest.is_empty() && !rest.contains(['/', '?', '#', '@']),
+        "public-url: `{text}` must be a scheme and a host, without a path"
+    );
+    Ok(url.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<Layer, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let config = Layer::default().validate().unwrap();
+        assert_eq!(config.http, "127.0.0.1:8000".parse().unwrap());
+        assert_eq!(config.ssh, "127.0.0.1:2222".parse().unwrap());
+        assert_eq!(config.metrics, "127.0.0.1:9464".parse().unwrap());
+        assert_eq!((config.domain.as_str(), config.node_domain.as_str()), ("localhost", "localhost"));
+        assert_eq!(config.idle_after, Some(Duration::from_secs(300)));
+        assert_eq!(
+            config.plan,
+            PlanConfig { nodes: 5, memory_bytes: 256 << 20, disk_bytes: 2 << 30, processes: 64 }
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = file("htpp = \"127.0.0.1:1\"").unwrap_err().to_string();
+        assert!(error.contains("htpp"), "{error}");
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = Layer { domain: Some("flag.example".into()), ..Layer::default() };
+        let merged = flags.over(file("domain = \"file.example\"\nidle-after = \"0\"").unwrap());
+        assert_eq!(merged.domain.as_deref(), Some("flag.example"));
+        let config = Layer { node_domain: Some("nodes.example".into()), ..merged }.validate().unwrap();
+        assert_eq!(config.idle_after, None);
+    }
+
+    #[test]
+    fn a_shared_domain_is_refused_off_localhost() {
+        let shared = || Layer { domain: Some("berth.example".into()), ..Layer::default() };
+        let error = shared().validate().unwrap_err().to_string();
+        assert!(error.contains("--allow-shared-domain"), "{error}");
+        assert!(Layer { allow_shared_domain: Some(true), ..shared() }.validate().is_ok());
+        assert!(Layer { node_domain: Some("nodes.example".into()), ..shared() }.validate().is_ok());
+    }
+
+    #[test]
+    fn bad_values_say_which_setting() {
+        for (text, word) in [
+            ("idle-after = \"soon\"", "idle-after"),
+            ("plan-memory = \"lots\"", "plan-memory"),
+            ("plan-processes = 1", "plan-processes"),
+            ("domain = \"http://x\"", "domain"),
+            ("public-url = \"berth.example\"", "public-url"),
+            ("database-url = \"mysql://x\"", "database-url"),
+        ] {
+            let error = format!("{:#}", file(text).unwrap().validate().unwrap_err());
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The control plane's database: one that was named, or a private one.
+//!
+//! Owns the private server while the host runs: if it ends by itself it is
+//! started again, and open connections recover. Stops by [`Keeper::stop`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use lifecycle::{Backoff, TaskKind, Tasks};
+use tenant_storage_pg::Pg;
+use tenant_storage_pg::cluster::{ClusterOptions, PrivateCluster, Running};
+use tokio::sync::oneshot;
+
+use crate::config::Config;
+
+/// Shortest and longest pause before a server that ended is started again.
+const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// How long the server may take to end.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// A database in use.
+#[derive(Debug)]
+pub struct Database {
+    /// Connections, schema up to date.
+    pub pg: Pg,
+    keeper: Option<Keeper>,
+}
+
+impl Database {
+    /// Connects, starting the private server if none was named, and brings the
+    /// schema up to date.
+    ///
+    /// # Errors
+    /// What is missing, and what to do.
+    pub async fn open(config: &Config, home: &Path, tasks: &Tasks) -> anyhow::Result<Self> {
+        let (pg, keeper) = match &config.database_url {
+            Some(url) => (Pg::connect(url).await?, None),
+            None => {
+                let running = PrivateCluster::start(ClusterOptions::new(home.to_owned())).await?;
+                let options = running.connect_options();
+                let keeper = Keeper::start(running, tasks);
+                match Pg::connect_with(options).await {
+                    Ok(pg) => (pg, Some(keeper)),
+                    Err(error) => {
+                        keeper.stop().await;
+                        return Err(error.into());
+                    }
+                }
+            }
+        };
+        let database = Self { pg, keeper };
+        match database.pg.migrate().await.context("bring the database's schema up to date") {
+            Ok(()) => Ok(database),
+            Err(error) => {
+                database.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Connects to the database of the host that runs on this data directory,
+    /// else like [`Self::open`].
+    ///
+    /// # Errors
+    /// What is missing, and what to do.
+    pub async fn open_beside(config: &Config, tasks: &Tasks) -> anyhow::Result<Self> {
+        if config.database_url.is_none()
+            && let Some(options) = PrivateCluster::find(&config.data_dir)
+            && let Ok(pg) = Pg::connect_with(options).await
+        {
+            pg.migrate().await.context("bring the database's schema up to date")?;
+            return Ok(Self { pg, keeper: None });
+        }
+        Self::open(config, &config.data_dir, tasks).await
+    }
+
+    /// Closes connections and ends the private server.
+    pub async fn close(self) {
+        self.pg.close().await;
+        if let Some(keeper) = self.keeper {
+            keeper.stop().await;
+        }
+    }
+}
+
+/// Keeps a private server running.
+#[derive(Debug)]
+struct Keeper {
+    stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<()>,
+}
+
+impl Keeper {
+    fn start(running: Running, tasks: &Tasks) -> Self {
+        let (stop, asked) = oneshot::channel();
+        let (done, stopped) = oneshot::channel();
+        tasks.spawn(TaskKind::graceful("private postgres"), async move {
+            keep(running, asked).await;
+            let _ = done.send(());
+        });
+        Self { stop, stopped }
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.stopped.await;
+    }
+}
+
+async fn keep(mut running: Running, mut asked: oneshot::Receiver<()>) {
+    let mut backoff = Backoff::new(RESTART.0, RESTART.1);
+    loop {
+        tokio::select! {
+            _ = &mut asked => break,
+            ended = running.ended() => tracing::error!("the private postgres ended: {ended:?}"),
+        }
+        loop {
+            tokio::select! {
+                _ = &mut asked => return,
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+            }
+            match running.start_again().await {
+                Ok(()) => break,
+                Err(error) => tracing::error!("failed to start postgres again: {error}"),
+            }
+        }
+        backoff.reset();
+        tracing::info!("the private postgres runs again");
+    }
+    running.stop(STOP_GRACE).await;
+}

@@ -1,0 +1,129 @@
+//! The REST API and nodes over HTTP, as curl would call them.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::Value;
+
+use super::eventually;
+
+/// A client of one host, signed in or not.
+#[derive(Clone)]
+pub struct Api {
+    client: Client,
+    address: String,
+    token: Option<String>,
+}
+
+impl Api {
+    /// Nobody, at `address`.
+    pub fn new(address: &str) -> Self {
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(60))
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self { client, address: address.to_owned(), token: None }
+    }
+
+    /// Signs `email` up and becomes it.
+    pub async fn sign_up(&self, email: &str) -> Self {
+        let answer = self
+            .post("/accounts", &serde_json::json!({"email": email, "password": "correct horse"}))
+            .await;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let body = json(answer).await;
+        assert!(body["account_id"].is_string());
+        Self { token: Some(body["token"].as_str().unwrap().to_owned()), ..self.clone() }
+    }
+
+    /// The same client with another token, or none.
+    pub fn with_token(&self, token: Option<&str>) -> Self {
+        Self { token: token.map(str::to_owned), ..self.clone() }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("http://{}/api/v1{path}", self.address));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// GET of an operation.
+    pub async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    /// POST with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.request(Method::POST, path).json(body).send().await.unwrap()
+    }
+
+    /// POST without a body.
+    pub async fn act(&self, path: &str) -> Response {
+        self.request(Method::POST, path).send().await.unwrap()
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Response {
+        self.request(Method::DELETE, path).send().await.unwrap()
+    }
+
+    /// Creates a node and waits until it is active.
+    pub async fn create_node(&self, label: &str) -> Value {
+        let body = serde_json::json!({"label": label, "password": "node password"});
+        let answer = self.post("/nodes", &body).await;
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{:?}", answer.text().await);
+        self.wait_for_status(label, "active").await
+    }
+
+    /// Waits until the node has `status`.
+    pub async fn wait_for_status(&self, label: &str, status: &str) -> Value {
+        eventually(&format!("{label} {status}"), Duration::from_secs(30), async || {
+            let node = json(self.get(&format!("/nodes/{label}")).await).await;
+            assert_ne!(node["status"], "broken", "{node}");
+            (node["status"] == status).then_some(node)
+        })
+        .await
+    }
+
+    /// The node's SSH password.
+    pub async fn ssh_password(&self, label: &str) -> String {
+        let answer = json(self.get(&format!("/nodes/{label}/ssh-password")).await).await;
+        answer["password"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// A request to a node through the proxy, by Host header.
+    pub async fn node(&self, method: Method, host: &str, path: &str, body: &str) -> Response {
+        let port = self.address.rsplit(':').next().unwrap();
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
+            .header("host", format!("{host}:{port}"))
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The same, of a host that may be killed meanwhile.
+    pub async fn try_node(&self, method: Method, host: &str, path: &str) -> Option<(StatusCode, String)> {
+        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        let answer = request.header("host", host).send().await.ok()?;
+        let status = answer.status();
+        Some((status, answer.text().await.ok()?))
+    }
+
+    /// GET from a node through the proxy.
+    pub async fn node_get(&self, host: &str, path: &str) -> (StatusCode, String) {
+        let answer = self.node(Method::GET, host, path, "").await;
+        (answer.status(), answer.text().await.unwrap())
+    }
+}
+
+/// The JSON body of an answer.
+pub async fn json(answer: Response) -> Value {
+    let text = answer.text().await.unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
+}

@@ -1,0 +1,28 @@
+//! Starts hosts and speaks to them as users do.
+
+pub mod api;
+pub mod kit;
+pub mod process;
+pub mod ssh;
+
+pub use api::{Api, json};
+pub use kit::{Kit, test_package};
+pub use process::Host;
+pub use ssh::{Ssh, Tunnel};
+
+use std::time::{Duration, Instant};
+
+/// Polls `probe` every few milliseconds until it yields something.
+pub async fn eventually<T, F>(what: &str, limit: Duration, mut probe: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,199 @@
+//! A `berth serve` process of a test.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::Api;
+
+/// A running host. Dropping it kills it, and its private Postgres.
+pub struct Host {
+    child: Child,
+    /// The JSON of the ready line.
+    pub ready: Value,
+    /// Log file of standard error.
+    pub log: PathBuf,
+    data: PathBuf,
+    extra: Vec<String>,
+    /// Removed with the host, unless the data outlives it.
+    _home: Option<tempfile::TempDir>,
+}
+
+impl Host {
+    /// Starts a host with an empty data directory.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more flags.
+    pub fn start_with(extra: &[&str]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        // Reachable for the unprivileged user that a host started as root becomes.
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = home.path().join("data");
+        let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
+        let mut host = Self::launch(&data, &extra);
+        host._home = Some(home);
+        host
+    }
+
+    fn launch(data: &Path, extra: &[String]) -> Self {
+        let log = data.with_extension(format!("{}.log", std::process::id()));
+        let stderr = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let mut child = command(data, extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let ready = read_ready(&mut child, &log);
+        Self { child, ready, log, data: data.to_owned(), extra: extra.to_vec(), _home: None }
+    }
+
+    /// Kills the process as a power cut would, and starts it again on the same
+    /// data, at the same ports. Returns how long it took to serve again.
+    pub fn crash_and_restart(&mut self) -> Duration {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.start_again()
+    }
+
+    /// Starts a host that has ended again.
+    pub fn start_again(&mut self) -> Duration {
+        let began = Instant::now();
+        let again = Self::launch(&self.data, &self.extra);
+        let home = self._home.take();
+        *self = Self { _home: home, ..again.into_parts() };
+        began.elapsed()
+    }
+
+    fn into_parts(mut self) -> Self {
+        // `Drop` forbids moving fields out; a harmless process takes its place.
+        let child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
+        Self {
+            child,
+            ready: self.ready.take(),
+            log: std::mem::take(&mut self.log),
+            data: std::mem::take(&mut self.data),
+            extra: std::mem::take(&mut self.extra),
+            _home: self._home.take(),
+        }
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(&mut self, limit: Duration) -> ExitStatus {
+        self.signal("TERM");
+        self.wait(limit)
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let done = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(done.unwrap().success());
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let end = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the host did not end within {limit:?}; {}", self.tail());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The end of its log.
+    pub fn tail(&self) -> String {
+        tail(&self.log)
+    }
+
+    /// Address of the front door.
+    pub fn http(&self) -> String {
+        let url = self.ready["dashboard"].as_str().unwrap();
+        format!("127.0.0.1:{}", url.rsplit(':').next().unwrap())
+    }
+
+    /// Address of the operations port.
+    pub fn metrics(&self) -> &str {
+        self.ready["metrics"].as_str().unwrap()
+    }
+
+    /// Port of the SSH gateway.
+    pub fn ssh_port(&self) -> u16 {
+        self.ready["ssh"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A client of the API that is nobody yet.
+    pub fn api(&self) -> Api {
+        Api::new(&self.http())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // SIGTERM first, so that the private Postgres ends too.
+        let pid = self.child.id().to_string();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").args(["-s", "TERM", &pid]).status();
+            let end = Instant::now() + Duration::from_secs(15);
+            while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let text = tail(&self.log);
+            eprintln!("--- end of the host's log ---\n{text}");
+        }
+    }
+}
+
+/// The command line of a host on free ports.
+pub fn command(data: &Path, extra: &[String]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+    command.arg("serve").arg("--data-dir").arg(data);
+    for flag in ["--http", "--ssh", "--metrics"] {
+        if !extra.iter().any(|given| given == flag) {
+            command.args([flag, "127.0.0.1:0"]);
+        }
+    }
+    command.args(extra);
+    command.env_remove("BERTH_LOG");
+    command
+}
+
+fn read_ready(child: &mut Child, log: &Path) -> Value {
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let Some(json) = line.trim_end().strip_prefix("berth ready ") else {
+        let status = child.wait();
+        panic!("no ready line but {line:?}, {status:?}\n{}", tail(log));
+    };
+    // Whatever else is printed must not fill the pipe.
+    std::thread::spawn(move || {
+        let mut rest = String::new();
+        while lines.read_line(&mut rest).is_ok_and(|read| read > 0) {
+            rest.clear();
+        }
+    });
+    serde_json::from_str(json).unwrap()
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
