@@ -21,7 +21,11 @@ pub(crate) struct Open(Arc<Activity>);
 impl Activity {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let last = AtomicI64::new(clock.now().unix_timestamp());
-        Arc::new(Self { clock, last, open: AtomicUsize::new(0) })
+        Arc::new(Self {
+            clock,
+            last,
+            open: AtomicUsize::new(0),
+        })
     }
 
     /// Something begins; it counts as use until the result is dropped.
@@ -42,7 +46,9 @@ impl Activity {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.last.store(self.0.clock.now().unix_timestamp(), Ordering::Release);
+        self.0
+            .last
+            .store(self.0.clock.now().unix_timestamp(), Ordering::Release);
         self.0.open.fetch_sub(1, Ordering::AcqRel);
     }
 }

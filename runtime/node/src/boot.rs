@@ -42,7 +42,10 @@ const MODULES: [(&str, bool); 6] = [
 /// A module that finishes what is under way when the node stops.
 const FINISHES: TaskKind = TaskKind::essential("module");
 /// A module that may be dropped at any time; a panic still ends the node.
-const DROPPED: TaskKind = TaskKind { wait_on_cancel: false, ..FINISHES };
+const DROPPED: TaskKind = TaskKind {
+    wait_on_cancel: false,
+    ..FINISHES
+};
 /// How long a failed boot may take to be undone.
 const UNDO_GRACE: Duration = Duration::from_secs(5);
 
@@ -52,7 +55,10 @@ pub(crate) async fn boot(host: &Launcher, spec: NodeSpec) -> Result<Arc<Node>, L
     match assemble(host, spec, &tasks).await {
         Ok(node) => {
             node.status.send_replace(NodeStatus::Active);
-            host.tasks.spawn(TaskKind::graceful("node supervisor"), node.clone().supervise());
+            host.tasks.spawn(
+                TaskKind::graceful("node supervisor"),
+                node.clone().supervise(),
+            );
             Ok(node)
         }
         Err(error) => {
@@ -62,7 +68,11 @@ pub(crate) async fn boot(host: &Launcher, spec: NodeSpec) -> Result<Arc<Node>, L
     }
 }
 
-async fn assemble(host: &Launcher, spec: NodeSpec, tasks: &Tasks) -> Result<Arc<Node>, LaunchError> {
+async fn assemble(
+    host: &Launcher,
+    spec: NodeSpec,
+    tasks: &Tasks,
+) -> Result<Arc<Node>, LaunchError> {
     let storage = |error: &dyn std::fmt::Display| LaunchError::Storage(error.to_string());
     let keyspace = host.store.keyspace(spec.key.tenant, spec.key.incarnation);
     let map = ProcessMap::new(keyspace.clone());
@@ -155,7 +165,9 @@ async fn open_files(
         max_blob_bytes: spec.limits.local_message_bytes,
     };
     let (port, own_tasks) = (port.clone(), tasks.clone());
-    let opened = tasks.blocking(move || Vfs::new(options, port, own_tasks)).await;
+    let opened = tasks
+        .blocking(move || Vfs::new(options, port, own_tasks))
+        .await;
     let vfs = opened
         .ok_or_else(|| LaunchError::Storage("opening the node's files failed".into()))?
         .map_err(|error| LaunchError::Storage(format!("the node's files: {error}")))?;
@@ -183,7 +195,10 @@ async fn next_command(
 /// node, and nothing else.
 fn attach(kernel: &Kernel, service: Arc<dyn Service>, kind: TaskKind) {
     let (sender, inbox) = queue::channel(MODULE_BOUNDS);
-    kernel.mailboxes.write().insert(service.id().clone(), Mailbox::Module(sender));
+    kernel
+        .mailboxes
+        .write()
+        .insert(service.id().clone(), Mailbox::Module(sender));
     kernel.tasks.spawn(kind, service.run(inbox));
 }
 
@@ -192,8 +207,13 @@ fn attach(kernel: &Kernel, service: Arc<dyn Service>, kind: TaskKind) {
 fn enter_distro(host: &Launcher, table: &mut ProcessTable) {
     for package in &host.distro {
         for entry in &package.manifest {
-            let Ok(id) = ProcessId::in_package(&entry.process_name, &package.id) else { continue };
-            let edition = host.components.get(&id).map(|component| component.edition());
+            let Ok(id) = ProcessId::in_package(&entry.process_name, &package.id) else {
+                continue;
+            };
+            let edition = host
+                .components
+                .get(&id)
+                .map(|component| component.edition());
             let process = ProcessEntry::userspace(
                 package.handle(entry),
                 package.wit_version,
@@ -208,15 +228,18 @@ fn enter_distro(host: &Launcher, table: &mut ProcessTable) {
     // Once all are entered: what they give to each other and to the modules.
     for package in &host.distro {
         for entry in &package.manifest {
-            let Ok(id) = ProcessId::in_package(&entry.process_name, &package.id) else { continue };
+            let Ok(id) = ProcessId::in_package(&entry.process_name, &package.id) else {
+                continue;
+            };
             for grant in &entry.grant_capabilities {
                 let (holder, capability) = match grant {
                     ManifestCapability::Messaging(holder) => {
                         (holder, Capability::messaging(table.address(&id)))
                     }
-                    ManifestCapability::WithParams { process, params } => {
-                        (process, Capability::new(table.address(&id), params.to_string()))
-                    }
+                    ManifestCapability::WithParams { process, params } => (
+                        process,
+                        Capability::new(table.address(&id), params.to_string()),
+                    ),
                 };
                 if let Ok(holder) = holder.parse() {
                     table.grant(&alias::canonical(holder), [capability]);
@@ -244,12 +267,18 @@ fn requested(
             ManifestCapability::WithParams { process, params } => (process, params.to_string()),
         };
         if let Ok(issuer) = issuer.parse() {
-            rights.push(Capability::new(table.address(&alias::canonical(issuer)), params));
+            rights.push(Capability::new(
+                table.address(&alias::canonical(issuer)),
+                params,
+            ));
         }
     }
     for kind in ["read", "write"] {
         let params = serde_json::json!({"kind": kind, "drive": package.drive()});
-        rights.push(Capability::new(table.address(&module("vfs")), params.to_string()));
+        rights.push(Capability::new(
+            table.address(&module("vfs")),
+            params.to_string(),
+        ));
     }
     rights
 }
@@ -263,7 +292,10 @@ async fn start_processes(host: &Launcher, kernel: &Arc<Kernel>) {
             None => match read_component(kernel, id).await {
                 Ok(wasm) => WasmProcess::new(kernel, id.clone(), wasm),
                 Err(reason) => {
-                    kernel.say(0, &format!("kernel: {id} is dropped: its component: {reason}"));
+                    kernel.say(
+                        0,
+                        &format!("kernel: {id} is dropped: its component: {reason}"),
+                    );
                     kernel.table.write().kill(id, true);
                     continue;
                 }
@@ -292,7 +324,9 @@ async fn read_component(kernel: &Kernel, id: &ProcessId) -> Result<bytes::Bytes,
         .get(id)
         .map(|entry| entry.wasm_bytes_handle.clone())
         .unwrap_or_default();
-    let Some(vfs) = kernel.vfs() else { return Err("there is no vfs".into()) };
+    let Some(vfs) = kernel.vfs() else {
+        return Err("there is no vfs".into());
+    };
     vfs.read_file(&Caller::Kernel, &handle)
         .await
         .map_err(|error| error.to_string())
@@ -302,9 +336,11 @@ async fn read_component(kernel: &Kernel, id: &ProcessId) -> Result<bytes::Bytes,
 fn watch_readiness(kernel: &Arc<Kernel>, http: &Arc<HttpServer>) {
     let mut ready = kernel.readiness.subscribe();
     let http = http.clone();
-    kernel.tasks.spawn(TaskKind::abortable("readiness"), async move {
-        if ready.wait_for(|ready| *ready).await.is_ok() {
-            http.set_ready(true);
-        }
-    });
+    kernel
+        .tasks
+        .spawn(TaskKind::abortable("readiness"), async move {
+            if ready.wait_for(|ready| *ready).await.is_ok() {
+                http.set_ready(true);
+            }
+        });
 }

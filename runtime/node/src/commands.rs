@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use node_engine::Engine;
-use node_kernel::{
-    InitializeProcess, KernelCommand, KernelResponse, ProcessTable, is_no_revoke,
-};
+use node_kernel::{InitializeProcess, KernelCommand, KernelResponse, ProcessTable, is_no_revoke};
 use node_services::{KernelPort, answer};
 use node_types::{KernelMessage, Message, OnExit, ProcessId};
 
@@ -20,25 +18,38 @@ use crate::process::{self, WasmProcess};
 impl Kernel {
     /// Carries out `message`, a command that routing has let through.
     pub(crate) async fn run_command(self: &Arc<Self>, message: KernelMessage) {
-        let Message::Request(request) = &message.message else { return };
+        let Message::Request(request) = &message.message else {
+            return;
+        };
         let command = match KernelCommand::parse(&request.body, &self.our) {
             Ok(command) => command,
             Err(error) => {
-                self.say(0, &format!("{error}, from {}: {}", message.source, lossy(&request.body)));
+                self.say(
+                    0,
+                    &format!("{error}, from {}: {}", message.source, lossy(&request.body)),
+                );
                 return;
             }
         };
         let response = match command {
             KernelCommand::Booted => None,
             KernelCommand::InitializeProcess(initialize) => {
-                let wasm = message.lazy_load_blob.as_ref().map(|blob| blob.bytes.clone());
-                Some(match self.initialize(&message.source.process, initialize, wasm).await {
-                    Ok(()) => KernelResponse::InitializedProcess,
-                    Err(reason) => {
-                        self.say(0, &format!("kernel: {reason}"));
-                        KernelResponse::InitializeProcessError
-                    }
-                })
+                let wasm = message
+                    .lazy_load_blob
+                    .as_ref()
+                    .map(|blob| blob.bytes.clone());
+                Some(
+                    match self
+                        .initialize(&message.source.process, initialize, wasm)
+                        .await
+                    {
+                        Ok(()) => KernelResponse::InitializedProcess,
+                        Err(reason) => {
+                            self.say(0, &format!("kernel: {reason}"));
+                            KernelResponse::InitializeProcessError
+                        }
+                    },
+                )
             }
             KernelCommand::RunProcess(id) => Some(if self.start(&id) {
                 KernelResponse::StartedProcess
@@ -52,12 +63,18 @@ impl Kernel {
                     .then_some(KernelResponse::KilledProcess(id))
                     .filter(|_| asked)
             }
-            KernelCommand::GrantCapabilities { target, capabilities } => {
+            KernelCommand::GrantCapabilities {
+                target,
+                capabilities,
+            } => {
                 let changed = self.table.write().grant(&target, capabilities);
                 self.save_if(changed).await;
                 None
             }
-            KernelCommand::DropCapabilities { target, capabilities } => {
+            KernelCommand::DropCapabilities {
+                target,
+                capabilities,
+            } => {
                 let changed = self.table.write().drop_caps(&target, &capabilities);
                 self.save_if(changed).await;
                 None
@@ -76,7 +93,14 @@ impl Kernel {
         };
         if let Some(response) = response {
             let body = response.to_body();
-            self.deliver_answer(answer(self.kernel_address.clone(), &message, body, None, None)).await;
+            self.deliver_answer(answer(
+                self.kernel_address.clone(),
+                &message,
+                body,
+                None,
+                None,
+            ))
+            .await;
         }
     }
 
@@ -101,7 +125,9 @@ impl Kernel {
     ) -> Result<(), String> {
         let id = request.id.clone();
         let Some(wasm) = wasm else {
-            return Err(format!("{id} was not entered: no component came with the request"));
+            return Err(format!(
+                "{id} was not entered: no component came with the request"
+            ));
         };
         let inspection =
             Engine::inspect(&wasm).map_err(|error| format!("{id} was not entered: {error}"))?;
@@ -150,7 +176,10 @@ impl Kernel {
         let removed = self.remove(id, revoke);
         match removed {
             Some(persist) => {
-                self.say(if asked { 0 } else { 2 }, &format!("kernel: killing process {id}"));
+                self.say(
+                    if asked { 0 } else { 2 },
+                    &format!("kernel: killing process {id}"),
+                );
                 self.save_if(persist).await;
                 true
             }
@@ -192,7 +221,10 @@ impl Kernel {
         }
         if let Err(error) = self.map.save(&self.table).await {
             tracing::error!(node = %self.our, "failed to save the process map: {error}");
-            self.say(0, &format!("kernel: the process map could not be saved: {error}"));
+            self.say(
+                0,
+                &format!("kernel: the process map could not be saved: {error}"),
+            );
         }
     }
 }
@@ -207,5 +239,9 @@ impl Kernel {
 
 /// Userspace processes of a table, by id.
 pub(crate) fn userspace(table: &ProcessTable) -> Vec<ProcessId> {
-    table.iter().filter(|(_, entry)| !entry.module).map(|(id, _)| id.clone()).collect()
+    table
+        .iter()
+        .filter(|(_, entry)| !entry.module)
+        .map(|(id, _)| id.clone())
+        .collect()
 }

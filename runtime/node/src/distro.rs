@@ -126,7 +126,10 @@ impl Distro {
         let mut contents = Vec::with_capacity(files.len());
         for file in &files {
             let bytes = read_bounded(file)?;
-            digest.update(file.file_name().map_or(&b""[..], |name| name.as_encoded_bytes()));
+            digest.update(
+                file.file_name()
+                    .map_or(&b""[..], |name| name.as_encoded_bytes()),
+            );
             digest.update(Sha256::digest(&bytes));
             contents.push(bytes);
         }
@@ -134,13 +137,22 @@ impl Distro {
         let version = hex::encode(&digest.finalize()[..12]);
         let home = unpacked.join(&version);
         if !home.exists() {
-            unpack_version(unpacked, &version, &files, &contents, &archives.join(ARTIFACTS))?;
+            unpack_version(
+                unpacked,
+                &version,
+                &files,
+                &contents,
+                &archives.join(ARTIFACTS),
+            )?;
         }
         let packages = files
             .iter()
             .map(|file| describe(file, &home))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { packages, artifacts: home.join(ARTIFACTS) })
+        Ok(Self {
+            packages,
+            artifacts: home.join(ARTIFACTS),
+        })
     }
 
     /// The same packages for a process that reaches the directory `from` as
@@ -186,7 +198,9 @@ fn archive_files(archives: &Path) -> Result<Vec<PathBuf>, DistroError> {
 fn read_bounded(path: &Path) -> Result<Vec<u8>, DistroError> {
     let file = fs::File::open(path).map_err(io_error(path))?;
     let mut bytes = Vec::new();
-    file.take(MAX_ARCHIVE + 1).read_to_end(&mut bytes).map_err(io_error(path))?;
+    file.take(MAX_ARCHIVE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io_error(path))?;
     if bytes.len() as u64 > MAX_ARCHIVE {
         return Err(malformed(path, "larger than 256 MiB"));
     }
@@ -207,9 +221,11 @@ fn unpack_version(
     }
     for (file, bytes) in files.iter().zip(contents) {
         let target = partial.join(package_name(file)?);
-        let mut archive = zip::ZipArchive::new(io::Cursor::new(bytes))
+        let mut archive =
+            zip::ZipArchive::new(io::Cursor::new(bytes)).map_err(|error| malformed(file, error))?;
+        archive
+            .extract(&target)
             .map_err(|error| malformed(file, error))?;
-        archive.extract(&target).map_err(|error| malformed(file, error))?;
     }
     copy_files(artifacts, &partial.join(ARTIFACTS))?;
     fs::rename(&partial, unpacked.join(version)).map_err(io_error(unpacked))
@@ -248,7 +264,12 @@ fn describe(file: &Path, home: &Path) -> Result<DistroPackage, DistroError> {
     let root = home.join(&name);
     let manifest = parse_json(&root.join("manifest.json"))?;
     let metadata: Metadata = parse_json(&file.with_extension("metadata.json"))?;
-    Ok(DistroPackage { id, wit_version: metadata.properties.wit_version, manifest, root })
+    Ok(DistroPackage {
+        id,
+        wit_version: metadata.properties.wit_version,
+        manifest,
+        root,
+    })
 }
 
 fn parse_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, DistroError> {
@@ -265,7 +286,11 @@ fn package_name(file: &Path) -> Result<String, DistroError> {
 
 fn malformed(path: &Path, problem: impl std::fmt::Display) -> DistroError {
     DistroError::Malformed {
-        archive: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        archive: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         problem: problem.to_string(),
     }
 }
@@ -284,7 +309,8 @@ mod tests {
     fn archive(directory: &Path, name: &str, manifest: &str) {
         let file = fs::File::create(directory.join(format!("{name}.zip"))).unwrap();
         let mut zip = zip::ZipWriter::new(file);
-        zip.start_file("manifest.json", zip::write::SimpleFileOptions::default()).unwrap();
+        zip.start_file("manifest.json", zip::write::SimpleFileOptions::default())
+            .unwrap();
         zip.write_all(manifest.as_bytes()).unwrap();
         zip.finish().unwrap();
         fs::write(
@@ -311,7 +337,11 @@ mod tests {
         fs::write(&marker, "").unwrap();
         Distro::load(source.path(), target.path()).unwrap();
         assert!(marker.exists(), "the same version is not unpacked again");
-        archive(source.path(), "app:sys", &MANIFEST.replace("true}]", "false}]"));
+        archive(
+            source.path(),
+            "app:sys",
+            &MANIFEST.replace("true}]", "false}]"),
+        );
         let second = Distro::load(source.path(), target.path()).unwrap();
         assert_ne!(first.packages[0].root, second.packages[0].root);
     }

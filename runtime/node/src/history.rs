@@ -31,7 +31,10 @@ impl StoredHistory {
         let mut loaded = Vec::new();
         let mut last = 0;
         // Twice as many as are kept may be there, before older ones are removed.
-        match keyspace.scan(Space::Terminal, PREFIX, None, 2 * HISTORY_LINES).await {
+        match keyspace
+            .scan(Space::Terminal, PREFIX, None, 2 * HISTORY_LINES)
+            .await
+        {
             Ok(scan) => {
                 for (key, line) in scan.entries {
                     last = number(&key).unwrap_or(last);
@@ -41,8 +44,15 @@ impl StoredHistory {
             Err(error) => tracing::warn!("failed to load a terminal's history: {error}"),
         }
         let (writer, queue) = mpsc::channel(QUEUE);
-        tasks.spawn(TaskKind::graceful("terminal history"), write(keyspace, queue, tasks.clone()));
-        Arc::new(Self { loaded, next: AtomicU64::new(last + 1), writer })
+        tasks.spawn(
+            TaskKind::graceful("terminal history"),
+            write(keyspace, queue, tasks.clone()),
+        );
+        Arc::new(Self {
+            loaded,
+            next: AtomicU64::new(last + 1),
+            writer,
+        })
     }
 }
 
@@ -65,9 +75,17 @@ async fn write(keyspace: Keyspace, mut queue: mpsc::Receiver<(u64, String)>, tas
             () = tasks.token().cancelled() => None,
         };
         let Some((number, line)) = next else { return };
-        let mut done = keyspace.put(Space::Terminal, &key(number), Bytes::from(line)).await.map(|_| ());
+        let mut done = keyspace
+            .put(Space::Terminal, &key(number), Bytes::from(line))
+            .await
+            .map(|_| ());
         if let Some(old) = number.checked_sub(HISTORY_LINES as u64) {
-            done = done.and(keyspace.delete(Space::Terminal, &key(old)).await.map(|_| ()));
+            done = done.and(
+                keyspace
+                    .delete(Space::Terminal, &key(old))
+                    .await
+                    .map(|_| ()),
+            );
         }
         if let Err(error) = done {
             tracing::warn!("failed to save a line of a terminal's history: {error}");

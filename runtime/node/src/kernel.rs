@@ -8,8 +8,8 @@
 //! (`commands`). Stops with the node's tasks.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use lifecycle::{Entropy, Tasks, queue};
@@ -20,9 +20,7 @@ use node_services::http_server::HttpServer;
 use node_services::state::StateStore;
 use node_services::vfs::Vfs;
 use node_services::{Delivery, KernelPort, NodeEvent, module};
-use node_types::{
-    Address, Capability, Edition, KernelMessage, MessageId, NodeName, ProcessId,
-};
+use node_types::{Address, Capability, Edition, KernelMessage, MessageId, NodeName, ProcessId};
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -158,12 +156,13 @@ impl Kernel {
     pub(crate) fn fresh_id(&self) -> MessageId {
         MessageId(self.entropy.next_u64())
     }
-
 }
 
 impl std::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kernel").field("our", &self.our).finish_non_exhaustive()
+        f.debug_struct("Kernel")
+            .field("our", &self.our)
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,17 +190,27 @@ impl KernelPort for Kernel {
     }
 
     fn edition(&self, process: &ProcessId) -> Option<Edition> {
-        self.table.read().get(process).and_then(|entry| entry.edition)
+        self.table
+            .read()
+            .get(process)
+            .and_then(|entry| entry.edition)
     }
 
     fn print(&self, source: &ProcessId, verbosity: u8, text: &str) {
         let text = if text.len() > MAX_PRINT {
-            let end = (0..=MAX_PRINT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let end = (0..=MAX_PRINT)
+                .rev()
+                .find(|at| text.is_char_boundary(*at))
+                .unwrap_or(0);
             format!("{}…", &text[..end]).into()
         } else {
             text.into()
         };
-        self.emit(NodeEvent::Print { source: source.clone(), verbosity, text });
+        self.emit(NodeEvent::Print {
+            source: source.clone(),
+            verbosity,
+            text,
+        });
     }
 
     fn events(&self) -> broadcast::Receiver<NodeEvent> {

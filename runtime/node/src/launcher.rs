@@ -78,7 +78,15 @@ impl Launcher {
     /// # Errors
     /// [`LauncherError`] naming the process.
     pub async fn new(options: LauncherOptions) -> Result<Arc<Self>, LauncherError> {
-        let LauncherOptions { engine, store, distro, clock, entropy, tasks, tls } = options;
+        let LauncherOptions {
+            engine,
+            store,
+            distro,
+            clock,
+            entropy,
+            tasks,
+            tls,
+        } = options;
         let mut components = HashMap::new();
         let mut drives = HashMap::new();
         for package in &distro.packages {
@@ -108,7 +116,10 @@ impl DistroPackage {
     /// The id of one of its processes.
     fn process(&self, entry: &ManifestEntry) -> Result<ProcessId, LauncherError> {
         ProcessId::in_package(&entry.process_name, &self.id).map_err(|error| {
-            LauncherError::Component { process: entry.process_name.clone(), problem: error.to_string() }
+            LauncherError::Component {
+                process: entry.process_name.clone(),
+                problem: error.to_string(),
+            }
         })
     }
 
@@ -119,7 +130,11 @@ impl DistroPackage {
 
     /// The VFS path of a process' component.
     pub(crate) fn handle(&self, entry: &ManifestEntry) -> String {
-        format!("{}/{}", self.drive(), entry.process_wasm_path.trim_start_matches('/'))
+        format!(
+            "{}/{}",
+            self.drive(),
+            entry.process_wasm_path.trim_start_matches('/')
+        )
     }
 }
 
@@ -132,9 +147,15 @@ async fn prepare(
         process: format!("{}:{}", entry.process_name, package.id),
         problem,
     };
-    let path = package.root.join(entry.process_wasm_path.trim_start_matches('/'));
-    let wasm = std::fs::read(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-    engine.prepare(wasm.into()).await.map_err(|error: PrepareError| failed(error.to_string()))
+    let path = package
+        .root
+        .join(entry.process_wasm_path.trim_start_matches('/'));
+    let wasm =
+        std::fs::read(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+    engine
+        .prepare(wasm.into())
+        .await
+        .map_err(|error: PrepareError| failed(error.to_string()))
 }
 
 #[async_trait]
@@ -151,7 +172,10 @@ impl NodeLauncher for Launcher {
             .await
             .map_err(|error| storage(&error))?;
         let root = vfs_root.to_owned();
-        let removed = self.tasks.blocking(move || std::fs::remove_dir_all(&root)).await;
+        let removed = self
+            .tasks
+            .blocking(move || std::fs::remove_dir_all(&root))
+            .await;
         match removed {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -9,9 +9,15 @@ use node_types::{KernelMessage, MessageId, SendErrorKind};
 const MIB: usize = 1 << 20;
 
 /// Of a Wasm process: what a burst of small messages or a few blobs need.
-pub(crate) const PROCESS_BOUNDS: Bounds = Bounds { items: 1024, cost: 32 * MIB };
+pub(crate) const PROCESS_BOUNDS: Bounds = Bounds {
+    items: 1024,
+    cost: 32 * MIB,
+};
 /// Of a module, which serves every process of the node.
-pub(crate) const MODULE_BOUNDS: Bounds = Bounds { items: 4096, cost: 160 * MIB };
+pub(crate) const MODULE_BOUNDS: Bounds = Bounds {
+    items: 4096,
+    cost: 160 * MIB,
+};
 
 /// What a Wasm process finds in its mailbox.
 #[derive(Debug)]
@@ -49,7 +55,9 @@ impl Mailbox {
                 };
                 match sender.try_send(Incoming::Message(message), cost) {
                     Ok(()) => Ok(()),
-                    Err(NotSent::Full(item)) => back(item).map_or(Ok(()), |m| Err(NotSent::Full(m))),
+                    Err(NotSent::Full(item)) => {
+                        back(item).map_or(Ok(()), |m| Err(NotSent::Full(m)))
+                    }
                     Err(NotSent::Closed(item)) => {
                         back(item).map_or(Ok(()), |m| Err(NotSent::Closed(m)))
                     }

@@ -15,9 +15,9 @@ use node_api::{
     ByteStream, HttpRequest, HttpResponse, LineOutcome, NodeError, NodeHandle, NodeStatus,
     NodeUsage, Origin, StopReason, TerminalSession, TerminalSize,
 };
+use node_services::DiskQuota;
 use node_services::http_server::HttpServer;
 use node_services::terminal::Terminal;
-use node_services::DiskQuota;
 use node_types::NodeName;
 use tokio::sync::{mpsc, watch};
 
@@ -85,7 +85,9 @@ impl Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("name", &self.kernel.our).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("name", &self.kernel.our)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +121,9 @@ impl NodeHandle for Node {
 
     async fn serve_http(&self, io: Box<dyn ByteStream>, origin: Origin) {
         let _open = self.activity.begin();
-        self.http.serve(io, origin, self.tasks.token().clone()).await;
+        self.http
+            .serve(io, origin, self.tasks.token().clone())
+            .await;
     }
 
     async fn open_terminal(&self, size: TerminalSize) -> Result<TerminalSession, NodeError> {

@@ -34,7 +34,11 @@ pub(crate) enum MapError {
 
 impl ProcessMap {
     pub(crate) fn new(keyspace: Keyspace) -> Self {
-        Self { keyspace, writing: Mutex::new(()), dirty: Notify::new() }
+        Self {
+            keyspace,
+            writing: Mutex::new(()),
+            dirty: Notify::new(),
+        }
     }
 
     /// The stored map; empty for a new node.

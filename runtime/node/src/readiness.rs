@@ -15,7 +15,10 @@ pub(crate) struct Readiness {
 impl Default for Readiness {
     fn default() -> Self {
         // The boot itself counts as one, so that it cannot be over too early.
-        Self { starting: AtomicUsize::new(1), ready: watch::Sender::new(false) }
+        Self {
+            starting: AtomicUsize::new(1),
+            ready: watch::Sender::new(false),
+        }
     }
 }
 

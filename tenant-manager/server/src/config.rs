@@ -46,7 +46,12 @@ pub struct Layer {
     #[arg(long, env = "BERTH_NODE_SUFFIX", value_name = "NAME")]
     pub node_suffix: Option<String>,
     /// Postgres to use instead of a private one under the data directory
-    #[arg(long, env = "BERTH_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "BERTH_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database_url: Option<String>,
     /// Hibernate a node after this time without use; 0 = never [default: 5m]
     #[arg(long, env = "BERTH_IDLE_AFTER", value_name = "TIME")]
@@ -68,7 +73,12 @@ pub struct Layer {
     #[arg(long, env = "BERTH_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Address of a proxy whose X-Forwarded-* headers are believed; repeatable
-    #[arg(long, env = "BERTH_TRUSTED_PROXY", value_name = "IP", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "BERTH_TRUSTED_PROXY",
+        value_name = "IP",
+        value_delimiter = ','
+    )]
     pub trusted_proxy: Option<Vec<IpAddr>>,
     /// Serve nodes on the dashboard's own domain although they could then set
     /// cookies for it
@@ -150,8 +160,8 @@ impl Layer {
         if !must_exist && !path.exists() {
             return Ok(Self::default());
         }
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("read {}", path.display()))
     }
 
@@ -228,8 +238,14 @@ impl Layer {
             disk_bytes: size("plan-disk", plan_disk.as_deref().unwrap_or("2GiB"))?,
             processes: plan_processes.unwrap_or(64),
         };
-        ensure!(plan.processes >= 4, "plan-processes: a node needs at least 4");
-        ensure!(plan.memory_bytes >= 16 << 20, "plan-memory: a node needs at least 16MiB");
+        ensure!(
+            plan.processes >= 4,
+            "plan-processes: a node needs at least 4"
+        );
+        ensure!(
+            plan.memory_bytes >= 16 << 20,
+            "plan-memory: a node needs at least 16MiB"
+        );
         let idle = units::duration(idle_after.as_deref().unwrap_or("5m")).context("idle-after")?;
         Ok(Config {
             data_dir: std::path::absolute(data_dir.unwrap_or_else(|| "berth-data".into()))
@@ -276,7 +292,9 @@ fn host_name(setting: &str, text: &str) -> anyhow::Result<String> {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     ensure!(
         name.len() <= 190 && name.split('.').all(label_ok),
@@ -295,7 +313,10 @@ fn postgres_url(text: &str) -> anyhow::Result<String> {
 
 fn base_url(text: &str) -> anyhow::Result<String> {
     let url = text.trim_end_matches('/');
-    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+    let Some(rest) = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))
+    else {
         bail!("public-url: `{text}` must begin with https:// or http://");
     };
     ensure!(
@@ -319,11 +340,19 @@ mod tests {
         assert_eq!(config.http, "127.0.0.1:8000".parse().unwrap());
         assert_eq!(config.ssh, "127.0.0.1:2222".parse().unwrap());
         assert_eq!(config.metrics, "127.0.0.1:9464".parse().unwrap());
-        assert_eq!((config.domain.as_str(), config.node_domain.as_str()), ("localhost", "localhost"));
+        assert_eq!(
+            (config.domain.as_str(), config.node_domain.as_str()),
+            ("localhost", "localhost")
+        );
         assert_eq!(config.idle_after, Some(Duration::from_secs(300)));
         assert_eq!(
             config.plan,
-            PlanConfig { nodes: 5, memory_bytes: 256 << 20, disk_bytes: 2 << 30, processes: 64 }
+            PlanConfig {
+                nodes: 5,
+                memory_bytes: 256 << 20,
+                disk_bytes: 2 << 30,
+                processes: 64
+            }
         );
     }
 
@@ -335,20 +364,45 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file() {
-        let flags = Layer { domain: Some("flag.example".into()), ..Layer::default() };
+        let flags = Layer {
+            domain: Some("flag.example".into()),
+            ..Layer::default()
+        };
         let merged = flags.over(file("domain = \"file.example\"\nidle-after = \"0\"").unwrap());
         assert_eq!(merged.domain.as_deref(), Some("flag.example"));
-        let config = Layer { node_domain: Some("nodes.example".into()), ..merged }.validate().unwrap();
+        let config = Layer {
+            node_domain: Some("nodes.example".into()),
+            ..merged
+        }
+        .validate()
+        .unwrap();
         assert_eq!(config.idle_after, None);
     }
 
     #[test]
     fn a_shared_domain_is_refused_off_localhost() {
-        let shared = || Layer { domain: Some("berth.example".into()), ..Layer::default() };
+        let shared = || Layer {
+            domain: Some("berth.example".into()),
+            ..Layer::default()
+        };
         let error = shared().validate().unwrap_err().to_string();
         assert!(error.contains("--allow-shared-domain"), "{error}");
-        assert!(Layer { allow_shared_domain: Some(true), ..shared() }.validate().is_ok());
-        assert!(Layer { node_domain: Some("nodes.example".into()), ..shared() }.validate().is_ok());
+        assert!(
+            Layer {
+                allow_shared_domain: Some(true),
+                ..shared()
+            }
+            .validate()
+            .is_ok()
+        );
+        assert!(
+            Layer {
+                node_domain: Some("nodes.example".into()),
+                ..shared()
+            }
+            .validate()
+            .is_ok()
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tenant_storage_pg::cluster::{ClusterOptions, PrivateCluster, Running};
 use tokio::sync::oneshot;
 
 use crate::config::Config;
+use crate::privileges::Privileges;
 
 /// Shortest and longest pause before a server that ended is started again.
 const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
@@ -37,7 +38,9 @@ impl Database {
         let (pg, keeper) = match &config.database_url {
             Some(url) => (Pg::connect(url).await?, None),
             None => {
-                let running = PrivateCluster::start(ClusterOptions::new(home.to_owned())).await?;
+                let mut options = ClusterOptions::new(home.to_owned());
+                options.run_as = Privileges::keeper(home, config.run_as.as_deref())?;
+                let running = PrivateCluster::start(options).await?;
                 let options = running.connect_options();
                 let keeper = Keeper::start(running, tasks);
                 match Pg::connect_with(options).await {
@@ -50,7 +53,12 @@ impl Database {
             }
         };
         let database = Self { pg, keeper };
-        match database.pg.migrate().await.context("bring the database's schema up to date") {
+        match database
+            .pg
+            .migrate()
+            .await
+            .context("bring the database's schema up to date")
+        {
             Ok(()) => Ok(database),
             Err(error) => {
                 database.close().await;
@@ -69,7 +77,9 @@ impl Database {
             && let Some(options) = PrivateCluster::find(&config.data_dir)
             && let Ok(pg) = Pg::connect_with(options).await
         {
-            pg.migrate().await.context("bring the database's schema up to date")?;
+            pg.migrate()
+                .await
+                .context("bring the database's schema up to date")?;
             return Ok(Self { pg, keeper: None });
         }
         Self::open(config, &config.data_dir, tasks).await

@@ -97,12 +97,12 @@ fn main() -> ExitCode {
             Ok(config) => commands::check_config::run(&config),
             Err(code) => return code,
         },
-        Command::Operator { command: OperatorCommand::Create { email, settings } } => {
-            match configured(*settings) {
-                Ok(config) => commands::operator::create(&config, &email),
-                Err(code) => return code,
-            }
-        }
+        Command::Operator {
+            command: OperatorCommand::Create { email, settings },
+        } => match configured(*settings) {
+            Ok(config) => commands::operator::create(&config, &email),
+            Err(code) => return code,
+        },
         Command::Version => commands::version(),
         Command::CompileWorker => return node_engine::compile_worker(),
         Command::Precompile { directory } => commands::precompile::run(&directory),
@@ -117,7 +117,10 @@ fn configuration(flags: Layer, file: Option<&std::path::Path>) -> anyhow::Result
     flags.over(Layer::from_file(file)?).validate()
 }
 
-#[expect(clippy::print_stderr, reason = "the one sentence a failed command ends with")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one sentence a failed command ends with"
+)]
 fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
     eprintln!("berth: {error:#}");
     ExitCode::from(code)

@@ -78,7 +78,9 @@ pub async fn serve(listener: TcpListener, ops: Arc<Ops>, tasks: Tasks) {
                 continue;
             }
         };
-        let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
+        let Ok(permit) = connections.clone().try_acquire_owned() else {
+            continue;
+        };
         let ops = ops.clone();
         tasks.spawn(TaskKind::abortable("ops connection"), async move {
             let _permit = permit;

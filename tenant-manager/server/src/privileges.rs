@@ -7,8 +7,8 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tenant_storage_pg::cluster::{Account, ClusterOptions, place};
 use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+use tenant_storage_pg::cluster::{Account, ClusterOptions, place};
 
 /// Users to become, best first, when none is named.
 const CANDIDATES: [&str; 2] = ["berth", "nobody"];
@@ -38,7 +38,11 @@ impl Privileges {
                     bail!("run-as: {name} is root; name an unprivileged user");
                 }
                 let name = found.name;
-                return Ok(Some(Self { user: found.uid, group: found.gid, name }));
+                return Ok(Some(Self {
+                    user: found.uid,
+                    group: found.gid,
+                    name,
+                }));
             }
         }
         bail!(
@@ -46,6 +50,21 @@ impl Privileges {
              or name another with --run-as",
             candidates.join(" or ")
         )
+    }
+
+    /// Who keeps `data_dir`, as user and group, for commands run as root on the
+    /// data of a host: its owner, or whom a host would become.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn keeper(data_dir: &Path, named: Option<&str>) -> anyhow::Result<Option<(u32, u32)>> {
+        let Some(found) = Self::find(named)? else {
+            return Ok(None);
+        };
+        Ok(match std::fs::metadata(data_dir) {
+            Ok(metadata) if metadata.uid() != 0 => Some((metadata.uid(), metadata.gid())),
+            _ => Some((found.user.as_raw(), found.group.as_raw())),
+        })
     }
 
     /// Gives `directory` and everything in it to the user, unless it is the
@@ -66,8 +85,8 @@ impl Privileges {
                 .with_context(|| format!("inspect {}", path.display()))?;
             if metadata.is_dir() && !children_done {
                 stack.push((path.clone(), true));
-                let listing = std::fs::read_dir(&path)
-                    .with_context(|| format!("list {}", path.display()))?;
+                let listing =
+                    std::fs::read_dir(&path).with_context(|| format!("list {}", path.display()))?;
                 for entry in listing {
                     let entry = entry.with_context(|| format!("list {}", path.display()))?;
                     stack.push((entry.path(), false));
@@ -109,7 +128,11 @@ impl Privileges {
     pub fn place_cluster(&self, data_dir: &Path) -> anyhow::Result<()> {
         let run_as = Some((self.user.as_raw(), self.group.as_raw()));
         let account = Account::choose(run_as)?;
-        place(data_dir, account, &ClusterOptions::new(data_dir.to_owned()).elsewhere)?;
+        place(
+            data_dir,
+            account,
+            &ClusterOptions::new(data_dir.to_owned()).elsewhere,
+        )?;
         Ok(())
     }
 

@@ -34,7 +34,10 @@ impl Runtimes {
                 .build()
                 .with_context(|| format!("start the {name} threads"))
         };
-        Ok(Self { front: build("front")?, guests: build("guest")? })
+        Ok(Self {
+            front: build("front")?,
+            guests: build("guest")?,
+        })
     }
 
     /// Ends both; what still blocks after the grace period is abandoned.

@@ -49,7 +49,9 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         tracing::info!(user = privileges.name(), "dropped root privileges");
     }
     let runtimes = Runtimes::start()?;
-    let done = runtimes.front.block_on(serve(config, listeners, prepared, &runtimes));
+    let done = runtimes
+        .front
+        .block_on(serve(config, listeners, prepared, &runtimes));
     runtimes.end();
     done
 }
@@ -67,7 +69,9 @@ fn raise_descriptor_limit() {
 /// Binds a port while privileged ones can still be bound.
 fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).with_context(|| {
-        format!("listen on {address}; is another host running? choose another address with --{flag}")
+        format!(
+            "listen on {address}; is another host running? choose another address with --{flag}"
+        )
     })?;
     listener.set_nonblocking(true).context("prepare a port")?;
     Ok(listener)
@@ -88,14 +92,17 @@ fn prepare(config: &Config, privileges: Option<&Privileges>) -> anyhow::Result<P
         privileges.place_cluster(data)?;
         if !privileges.can_reach(data) {
             // Entered while we still may; the user reaches it from inside.
-            std::env::set_current_dir(data)
-                .with_context(|| format!("enter {}", data.display()))?;
+            std::env::set_current_dir(data).with_context(|| format!("enter {}", data.display()))?;
             home = PathBuf::from(".");
         }
     }
     let distro = distro.seen_from(data, &home);
     let artifacts = distro.artifacts.clone();
-    Ok(Prepared { home, distro, artifacts })
+    Ok(Prepared {
+        home,
+        distro,
+        artifacts,
+    })
 }
 
 fn private(directory: &Path) -> anyhow::Result<()> {

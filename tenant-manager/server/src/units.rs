@@ -41,9 +41,13 @@ pub fn size(text: &str) -> anyhow::Result<u64> {
 
 fn split(text: &str) -> anyhow::Result<(u64, &str)> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number = number.parse().with_context(|| format!("`{text}` does not begin with a number"))?;
+    let number = number
+        .parse()
+        .with_context(|| format!("`{text}` does not begin with a number"))?;
     Ok((number, unit.trim()))
 }
 

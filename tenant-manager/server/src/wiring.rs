@@ -75,7 +75,9 @@ pub async fn start(
     front: &Tasks,
     guests: &Tasks,
 ) -> anyhow::Result<Host> {
-    let metrics = PrometheusBuilder::new().install_recorder().context("start metrics")?;
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("start metrics")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let database = Database::open(config, &prepared.home, front).await?;
     let built = async {
@@ -92,7 +94,11 @@ pub async fn start(
         }
     };
     let doors = front.child();
-    match open_doors(config, &home, listeners, &manager, &ground, &database, &doors).await {
+    match open_doors(
+        config, &home, listeners, &manager, &ground, &database, &doors,
+    )
+    .await
+    {
         Ok(ready) => Ok(Host {
             ready,
             manager,
@@ -118,7 +124,11 @@ async fn ground(
     front: &Tasks,
     guests: &Tasks,
 ) -> anyhow::Result<Ground> {
-    let Prepared { home, distro, artifacts } = prepared;
+    let Prepared {
+        home,
+        distro,
+        artifacts,
+    } = prepared;
     let (path, tasks) = (home.join("store"), front.clone());
     let store = front
         .blocking(move || HostStore::open(&path, &tasks))
@@ -140,10 +150,18 @@ async fn ground(
         // Message ids need to be distinct, and hard to guess from outside.
         entropy: Arc::new(SeededEntropy::new(OsEntropy.next_u64())),
         tasks: guests.clone(),
-        tls: config.public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
+        tls: config
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.starts_with("https://")),
     })
     .await?;
-    Ok(Ground { store, launcher, clock, metrics })
+    Ok(Ground {
+        store,
+        launcher,
+        clock,
+        metrics,
+    })
 }
 
 async fn manager(
@@ -191,24 +209,40 @@ async fn open_doors(
         tokio::net::TcpListener::from_std(listener).context("take over a port")
     };
     let ssh_options = ssh_gateway::Options::new(config.ssh, home.join("ssh_host_ed25519_key"));
-    let ssh = ssh_gateway::adopt(adopt(listeners.ssh)?, ssh_options, manager.clone(), doors).await?;
+    let ssh =
+        ssh_gateway::adopt(adopt(listeners.ssh)?, ssh_options, manager.clone(), doors).await?;
     let web_options = web::Options {
         http: config.http,
         domain: config.domain.clone(),
         node_domain: config.node_domain.clone(),
         node_suffix: config.node_suffix.clone(),
         public_url: config.public_url.clone(),
-        trusted_proxies: config.trusted_proxy.iter().copied().map(Into::into).collect(),
+        trusted_proxies: config
+            .trusted_proxy
+            .iter()
+            .copied()
+            .map(Into::into)
+            .collect(),
         ssh_host: config.domain.clone(),
         ssh_port: ssh.local_addr().port(),
         local_http_port: LOCAL_HTTP_PORT,
         allow_shared_domain: true,
-        rate_limits: web::RateLimits { count_loopback: config.limit_loopback, ..Default::default() },
+        rate_limits: web::RateLimits {
+            count_loopback: config.limit_loopback,
+            ..Default::default()
+        },
     };
-    let web =
-        web::adopt(adopt(listeners.http)?, web_options, manager.clone(), doors, ground.clock.clone())?;
+    let web = web::adopt(
+        adopt(listeners.http)?,
+        web_options,
+        manager.clone(),
+        doors,
+        ground.clock.clone(),
+    )?;
     let metrics = adopt(listeners.metrics)?;
-    let metrics_address = metrics.local_addr().context("look at the operations port")?;
+    let metrics_address = metrics
+        .local_addr()
+        .context("look at the operations port")?;
     let ready = json!({
         "dashboard": web.dashboard_url(),
         "ssh": ssh.local_addr().to_string(),
@@ -222,7 +256,10 @@ async fn open_doors(
     let ops = Arc::new(Ops::new(ground.metrics.clone(), readiness));
     doors.spawn(TaskKind::essential("ssh gateway"), ssh.serve());
     doors.spawn(TaskKind::essential("web"), web.serve());
-    doors.spawn(TaskKind::essential("operations port"), crate::ops::serve(metrics, ops, doors.clone()));
+    doors.spawn(
+        TaskKind::essential("operations port"),
+        crate::ops::serve(metrics, ops, doors.clone()),
+    );
     Ok(ready)
 }
 
@@ -232,7 +269,10 @@ struct DatabaseAnswers(tenant_storage_pg::Pg);
 #[async_trait::async_trait]
 impl Readiness for DatabaseAnswers {
     async fn ready(&self) -> Result<(), String> {
-        self.0.ping().await.map_err(|error| format!("the database does not answer: {error}"))
+        self.0
+            .ping()
+            .await
+            .map_err(|error| format!("the database does not answer: {error}"))
     }
 }
 

@@ -2,7 +2,10 @@
 //! directory, driven only through its public contract by an HTTP client and
 //! OpenSSH's own `ssh`. One binary, so that it is linked once.
 
-#![expect(clippy::disallowed_methods, reason = "tests wait on a real process in real time")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests wait on a real process in real time"
+)]
 
 mod host {
     pub mod support;
@@ -10,6 +13,7 @@ mod host {
     mod api;
     mod apps;
     mod bad_input;
+    mod bench;
     mod commands;
     mod crash;
     mod doors;

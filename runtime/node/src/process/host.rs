@@ -41,7 +41,13 @@ impl Host {
         let our = kernel.address(process);
         let inbox = Inbox::new(slot, kernel.epoch);
         let conversation = Conversation::new(our.clone(), BlobPolicy::CurrentMessage);
-        Self { kernel, our, conversation, inbox, starting }
+        Self {
+            kernel,
+            our,
+            conversation,
+            inbox,
+            starting,
+        }
     }
 
     /// Filters what is attached and sends; a failed send becomes an error in
@@ -53,7 +59,11 @@ impl Host {
         };
         if !attached.is_empty() {
             let given = std::mem::take(attached);
-            *attached = self.kernel.table.read().filter_attached(&self.our.process, given);
+            *attached = self
+                .kernel
+                .table
+                .read()
+                .filter_attached(&self.our.process, given);
         }
         let id = message.id;
         if let Sent::Failed(kind) = self.kernel.send_from_process(message).await {
@@ -113,18 +123,27 @@ impl ProcessHost for Host {
         match self.kernel.states.get(&self.our.process).await {
             Ok(state) => state,
             Err(error) => {
-                self.kernel.say(0, &format!("state of {}: {error}", self.our.process));
+                self.kernel
+                    .say(0, &format!("state of {}: {error}", self.our.process));
                 None
             }
         }
     }
 
     async fn set_state(&mut self, state: Bytes) -> Result<(), HostTrap> {
-        self.kernel.states.set(&self.our.process, state).await.map_err(Self::trap_on)
+        self.kernel
+            .states
+            .set(&self.our.process, state)
+            .await
+            .map_err(Self::trap_on)
     }
 
     async fn clear_state(&mut self) -> Result<(), HostTrap> {
-        self.kernel.states.delete(&self.our.process).await.map_err(Self::trap_on)
+        self.kernel
+            .states
+            .delete(&self.our.process)
+            .await
+            .map_err(Self::trap_on)
     }
 
     async fn spawn(
@@ -135,13 +154,21 @@ impl ProcessHost for Host {
     }
 
     async fn save_capabilities(&mut self, capabilities: Vec<Capability>) -> Result<(), HostTrap> {
-        let changed = self.kernel.table.write().grant(&self.our.process, capabilities);
+        let changed = self
+            .kernel
+            .table
+            .write()
+            .grant(&self.our.process, capabilities);
         self.kernel.save_if(changed).await;
         Ok(())
     }
 
     async fn drop_capabilities(&mut self, capabilities: Vec<Capability>) -> Result<(), HostTrap> {
-        let changed = self.kernel.table.write().drop_caps(&self.our.process, &capabilities);
+        let changed = self
+            .kernel
+            .table
+            .write()
+            .drop_caps(&self.our.process, &capabilities);
         self.kernel.save_if(changed).await;
         Ok(())
     }
@@ -183,8 +210,18 @@ impl ProcessHost for Host {
     }
 
     async fn send_request(&mut self, outgoing: OutgoingRequest) -> Result<(), HostTrap> {
-        let OutgoingRequest { target, request, context, blob } = outgoing;
-        let prepared = self.prepare(Outgoing { target, request, context, blob })?;
+        let OutgoingRequest {
+            target,
+            request,
+            context,
+            blob,
+        } = outgoing;
+        let prepared = self.prepare(Outgoing {
+            target,
+            request,
+            context,
+            blob,
+        })?;
         self.dispatch(prepared.message).await;
         Ok(())
     }
@@ -198,7 +235,10 @@ impl ProcessHost for Host {
             Some(message) => self.dispatch(message).await,
             None => self.kernel.say(
                 0,
-                &format!("{}: sent a response, but there is no request to answer", self.our.process),
+                &format!(
+                    "{}: sent a response, but there is no request to answer",
+                    self.our.process
+                ),
             ),
         }
         Ok(())
@@ -215,9 +255,16 @@ impl ProcessHost for Host {
                 "send-and-await-response needs a request that expects a response".into(),
             ));
         }
-        let prepared = self.prepare(Outgoing { target, request, context: None, blob })?;
+        let prepared = self.prepare(Outgoing {
+            target,
+            request,
+            context: None,
+            blob,
+        })?;
         if prepared.message.target == self.our {
-            return Err(HostTrap("a process cannot await a response from itself".into()));
+            return Err(HostTrap(
+                "a process cannot await a response from itself".into(),
+            ));
         }
         let id = prepared.message.id;
         self.dispatch(prepared.message).await;

@@ -48,7 +48,12 @@ impl Inbox {
     /// Takes the receiver out of `slot` until dropped.
     pub(crate) fn new(slot: ReceiverSlot, epoch: Instant) -> Self {
         let receiver = slot.lock().take();
-        Self { receiver, slot, kept: VecDeque::new(), epoch }
+        Self {
+            receiver,
+            slot,
+            kept: VecDeque::new(),
+            epoch,
+        }
     }
 
     /// The moment of `instant`.
@@ -64,7 +69,10 @@ impl Inbox {
     /// The next message or deadline, whichever came first.
     pub(crate) async fn next(&mut self, conversation: &mut Conversation) -> Next {
         if let Some((_, arrived)) = self.kept.front() {
-            if conversation.next_deadline().is_some_and(|due| due < *arrived) {
+            if conversation
+                .next_deadline()
+                .is_some_and(|due| due < *arrived)
+            {
                 return Next::Due;
             }
             if let Some((message, _)) = self.kept.pop_front() {
@@ -73,10 +81,11 @@ impl Inbox {
         }
         loop {
             let due = conversation.next_deadline();
-            let Some(receiver) = &mut self.receiver else { return Next::Closed };
+            let Some(receiver) = &mut self.receiver else {
+                return Next::Closed;
+            };
             if let Some(arrival) = receiver.next_arrival() {
-                let arrived =
-                    Moment::since_start(arrival.saturating_duration_since(self.epoch));
+                let arrived = Moment::since_start(arrival.saturating_duration_since(self.epoch));
                 if due.is_some_and(|due| due < arrived) {
                     return Next::Due;
                 }
@@ -125,14 +134,18 @@ impl Inbox {
             return Next::Message(message);
         }
         loop {
-            let Some(due) = conversation.deadline_of(awaited) else { return Next::Due };
+            let Some(due) = conversation.deadline_of(awaited) else {
+                return Next::Due;
+            };
             let at = self.epoch + due.as_elapsed();
             if self.kept.len() >= MAX_KEPT {
                 // Nothing more is taken, so the answer cannot be seen either.
                 tokio::time::sleep_until(at).await;
                 return Next::Due;
             }
-            let Some(receiver) = &mut self.receiver else { return Next::Closed };
+            let Some(receiver) = &mut self.receiver else {
+                return Next::Closed;
+            };
             let (item, arrived) = if let Some(taken) = receiver.try_recv() {
                 taken
             } else {
@@ -155,7 +168,9 @@ impl Inbox {
                 }
                 return Next::Due;
             }
-            let Some(message) = absorb(item, conversation, self.epoch) else { continue };
+            let Some(message) = absorb(item, conversation, self.epoch) else {
+                continue;
+            };
             match conversation.classify(&message, awaited) {
                 Awaited::Answer => return Next::Message(message),
                 Awaited::Other => self.keep(message, arrived),
@@ -171,7 +186,11 @@ impl Inbox {
 }
 
 /// A failure reported from elsewhere becomes a deadline that has come.
-fn absorb(item: Incoming, conversation: &mut Conversation, epoch: Instant) -> Option<KernelMessage> {
+fn absorb(
+    item: Incoming,
+    conversation: &mut Conversation,
+    epoch: Instant,
+) -> Option<KernelMessage> {
     match item {
         Incoming::Message(message) => Some(message),
         Incoming::Failed { id, kind } => {

@@ -55,7 +55,11 @@ impl WasmProcess {
     }
 
     /// A process whose machine code is at hand.
-    pub(crate) fn ready(kernel: &Kernel, id: ProcessId, component: Arc<Component>) -> (Arc<Self>, Mailbox) {
+    pub(crate) fn ready(
+        kernel: &Kernel,
+        id: ProcessId,
+        component: Arc<Component>,
+    ) -> (Arc<Self>, Mailbox) {
         let (sender, receiver) = queue::channel::<Incoming>(PROCESS_BOUNDS);
         let process = Self {
             id,

@@ -23,18 +23,22 @@ pub(crate) fn run(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>) {
     }
     let starting = Readiness::process_starts(kernel);
     let (kernel_, process) = (kernel.clone(), process.clone());
-    kernel.tasks.spawn(TaskKind::graceful("wasm process"), async move {
-        live(&kernel_, &process, starting).await;
-    });
+    kernel
+        .tasks
+        .spawn(TaskKind::graceful("wasm process"), async move {
+            live(&kernel_, &process, starting).await;
+        });
 }
 
 /// Begins to make the component ready, ahead of the first run.
 pub(crate) fn prepare(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>) {
     let (kernel_, process) = (kernel.clone(), process.clone());
-    kernel.tasks.spawn(TaskKind::abortable("prepare component"), async move {
-        // A failure is reported by the run, which tries again.
-        let _ = process.component(&kernel_).await;
-    });
+    kernel
+        .tasks
+        .spawn(TaskKind::abortable("prepare component"), async move {
+            // A failure is reported by the run, which tries again.
+            let _ = process.component(&kernel_).await;
+        });
 }
 
 /// Runs a process until it ends for good.
@@ -56,7 +60,9 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
             Some(Ok(exit)) => exit,
             Some(Err(_panic)) => {
                 tracing::error!(node = %kernel.our, process = %process.id, "a host function panicked");
-                Exit::Trapped { message: "the host failed while it ran; this is a bug of the host".into() }
+                Exit::Trapped {
+                    message: "the host failed while it ran; this is a bug of the host".into(),
+                }
             }
         };
         let reason = match &exit {
@@ -67,7 +73,9 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
         report(kernel, process, told(exit));
         let plan = {
             let table = kernel.table.read();
-            let Some(entry) = table.get(&process.id) else { return };
+            let Some(entry) = table.get(&process.id) else {
+                return;
+            };
             on_exit(&entry.on_exit, reason, began.elapsed(), &mut restarts)
         };
         match plan {
@@ -100,7 +108,9 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
 fn told(exit: Exit) -> ProcessExit {
     match exit {
         Exit::Finished => ProcessExit::Finished,
-        Exit::Trapped { message } | Exit::NotInstantiable { message } => ProcessExit::Failed(message),
+        Exit::Trapped { message } | Exit::NotInstantiable { message } => {
+            ProcessExit::Failed(message)
+        }
     }
 }
 
@@ -108,10 +118,17 @@ fn told(exit: Exit) -> ProcessExit {
 async fn once(kernel: &Arc<Kernel>, process: &WasmProcess, starting: Option<Starting>) -> Exit {
     let component = match process.component(kernel).await {
         Ok(component) => component,
-        Err(error) => return Exit::NotInstantiable { message: error.to_string() },
+        Err(error) => {
+            return Exit::NotInstantiable {
+                message: error.to_string(),
+            };
+        }
     };
     let host = Host::new(kernel.clone(), &process.id, process.slot.clone(), starting);
-    kernel.engine.run(&component, Box::new(host), &kernel.budget).await
+    kernel
+        .engine
+        .run(&component, Box::new(host), &kernel.budget)
+        .await
 }
 
 fn report(kernel: &Kernel, process: &WasmProcess, exit: ProcessExit) {
@@ -120,10 +137,16 @@ fn report(kernel: &Kernel, process: &WasmProcess, exit: ProcessExit) {
     match &exit {
         ProcessExit::Failed(text) => kernel.say(
             0,
-            &format!("{RED}process {} ended with error:{PLAIN} {text}", kernel.address(&process.id)),
+            &format!(
+                "{RED}process {} ended with error:{PLAIN} {text}",
+                kernel.address(&process.id)
+            ),
         ),
         ProcessExit::Finished => kernel.say(1, &format!("process {} ended", process.id)),
         ProcessExit::Killed => kernel.say(2, &format!("process {} was killed", process.id)),
     }
-    kernel.emit(NodeEvent::Exited { process: process.id.clone(), exit });
+    kernel.emit(NodeEvent::Exited {
+        process: process.id.clone(),
+        exit,
+    });
 }

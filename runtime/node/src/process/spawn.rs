@@ -34,7 +34,10 @@ impl Kernel {
         let wasm = match self.read_as(parent, &wasm_path).await {
             Ok(wasm) => wasm,
             Err(reason) => {
-                self.say(0, &format!("{parent}: cannot spawn {id}: {wasm_path}: {reason}"));
+                self.say(
+                    0,
+                    &format!("{parent}: cannot spawn {id}: {wasm_path}: {reason}"),
+                );
                 return Err(SpawnError::NoFileAtPath);
             }
         };
@@ -48,7 +51,10 @@ impl Kernel {
                 return Err(SpawnError::NameTaken);
             }
             let wit_version = table.get(parent).and_then(|entry| entry.wit_version);
-            (table.filter_attached(parent, request_capabilities), wit_version)
+            (
+                table.filter_attached(parent, request_capabilities),
+                wit_version,
+            )
         };
         let request = InitializeProcess {
             id: id.clone(),
@@ -91,11 +97,15 @@ impl Kernel {
     /// Reads a file as `process` may: it needs to be allowed to message vfs,
     /// and the right to read there.
     async fn read_as(&self, process: &ProcessId, path: &str) -> Result<bytes::Bytes, String> {
-        let Some(vfs) = self.vfs() else { return Err("the node is stopping".into()) };
+        let Some(vfs) = self.vfs() else {
+            return Err("the node is stopping".into());
+        };
         let vfs_address = self.address(&node_services::module("vfs"));
         if !self.holds(process, &Capability::messaging(vfs_address)) {
             return Err("it may not message vfs:distro:sys".into());
         }
-        vfs.read_file(&Caller::Process(process.clone()), path).await.map_err(|error| error.to_string())
+        vfs.read_file(&Caller::Process(process.clone()), path)
+            .await
+            .map_err(|error| error.to_string())
     }
 }

@@ -12,7 +12,9 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         Some(url) => format!("postgres at {}", without_password(url)),
         None => "private postgres under the data directory".to_owned(),
     };
-    let idle = config.idle_after.map_or("never".to_owned(), |time| format!("after {}s", time.as_secs()));
+    let idle = config.idle_after.map_or("never".to_owned(), |time| {
+        format!("after {}s", time.as_secs())
+    });
     for (name, value) in [
         ("data-dir", config.data_dir.display().to_string()),
         ("http", config.http.to_string()),
@@ -42,7 +44,9 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 
 /// `scheme://user:password@host/…` without the password.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     match rest.rsplit_once('@') {
         Some((user, host)) => {
             let user = user.split(':').next().unwrap_or_default();
@@ -58,7 +62,10 @@ mod tests {
 
     #[test]
     fn a_password_is_not_printed() {
-        assert_eq!(without_password("postgres://me:p@ss@db:5432/x"), "postgres://me@db:5432/x");
+        assert_eq!(
+            without_password("postgres://me:p@ss@db:5432/x"),
+            "postgres://me@db:5432/x"
+        );
         assert_eq!(without_password("postgres://db/x"), "postgres://db/x");
     }
 }

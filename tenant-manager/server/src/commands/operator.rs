@@ -19,13 +19,20 @@ pub fn create(config: &Config, email: &str) -> anyhow::Result<()> {
     let made = with_database(config, async |database, tasks| {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-        let accounts =
-            Accounts::new(database.pg.repositories(), clock, entropy, &tasks, Plan::default());
+        let accounts = Accounts::new(
+            database.pg.repositories(),
+            clock,
+            entropy,
+            &tasks,
+            Plan::default(),
+        );
         match accounts.promote_operator(email).await {
             Ok(()) => Ok(None),
             Err(PromoteError::NotFound) => {
                 let password = new_password();
-                accounts.register(email, Secret::new(password.clone())).await?;
+                accounts
+                    .register(email, Secret::new(password.clone()))
+                    .await?;
                 accounts.promote_operator(email).await?;
                 Ok(Some(password))
             }
@@ -33,7 +40,9 @@ pub fn create(config: &Config, email: &str) -> anyhow::Result<()> {
         }
     })?;
     if let Some(password) = made {
-        say(&format!("made an account for {email} with the password {password}"))?;
+        say(&format!(
+            "made an account for {email} with the password {password}"
+        ))?;
     }
     say(&format!("{email} is an operator"))
 }
@@ -43,7 +52,13 @@ fn new_password() -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut random = [0; 24];
     OsEntropy.fill(&mut random);
-    let letters: Vec<char> =
-        random.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
-    letters.chunks(6).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+    let letters: Vec<char> = random
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte & 31)]))
+        .collect();
+    letters
+        .chunks(6)
+        .map(|group| group.iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join("-")
 }

@@ -20,14 +20,15 @@ pub fn run(directory: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(&artifacts)
         .with_context(|| format!("create {}", artifacts.display()))?;
     let mut count = 0;
-    for entry in std::fs::read_dir(directory)
-        .with_context(|| format!("list {}", directory.display()))?
+    for entry in
+        std::fs::read_dir(directory).with_context(|| format!("list {}", directory.display()))?
     {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "zip") {
             continue;
         }
-        let file = std::fs::File::open(&path).with_context(|| format!("open {}", path.display()))?;
+        let file =
+            std::fs::File::open(&path).with_context(|| format!("open {}", path.display()))?;
         let mut archive =
             zip::ZipArchive::new(file).with_context(|| format!("read {}", path.display()))?;
         for index in 0..archive.len() {
@@ -42,5 +43,8 @@ pub fn run(directory: &Path) -> anyhow::Result<()> {
             count += 1;
         }
     }
-    say(&format!("{count} components compiled to {}", artifacts.display()))
+    say(&format!(
+        "{count} components compiled to {}",
+        artifacts.display()
+    ))
 }

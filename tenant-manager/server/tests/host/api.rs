@@ -42,23 +42,43 @@ async fn stop_start_restart_and_delete_take_effect() {
     let alice = host.api().sign_up("alice@example.org").await;
     alice.create_node("alice").await;
 
-    assert_eq!(alice.act("/nodes/alice/stop").await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        alice.act("/nodes/alice/stop").await.status(),
+        StatusCode::ACCEPTED
+    );
     alice.wait_for_status("alice", "stopped").await;
     let (status, page) = alice.node_get("alice.localhost", "/").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{page}");
-    assert!(page.contains("stopped"), "a stopped node does not wake, and says so: {page}");
+    assert!(
+        page.contains("stopped"),
+        "a stopped node does not wake, and says so: {page}"
+    );
 
-    assert_eq!(alice.act("/nodes/alice/start").await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        alice.act("/nodes/alice/start").await.status(),
+        StatusCode::ACCEPTED
+    );
     let first = alice.wait_for_status("alice", "active").await;
-    assert_eq!(alice.act("/nodes/alice/restart").await.status(), StatusCode::ACCEPTED);
-    let again = support::eventually("restarted", std::time::Duration::from_secs(30), async || {
-        let node = support::json(alice.get("/nodes/alice").await).await;
-        (node["status"] == "active" && node["last_started_at"] != first["last_started_at"]).then_some(node)
-    })
+    assert_eq!(
+        alice.act("/nodes/alice/restart").await.status(),
+        StatusCode::ACCEPTED
+    );
+    let again = support::eventually(
+        "restarted",
+        std::time::Duration::from_secs(30),
+        async || {
+            let node = support::json(alice.get("/nodes/alice").await).await;
+            (node["status"] == "active" && node["last_started_at"] != first["last_started_at"])
+                .then_some(node)
+        },
+    )
     .await;
     assert_eq!(again["created_at"], first["created_at"]);
 
-    assert_eq!(alice.delete("/nodes/alice").await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        alice.delete("/nodes/alice").await.status(),
+        StatusCode::ACCEPTED
+    );
     alice.wait_for_status("alice", "archived").await;
     let (status, _) = alice.node_get("alice.localhost", "/").await;
     assert!(matches!(status.as_u16(), 404 | 503), "{status}");
@@ -77,15 +97,28 @@ async fn sessions_are_bearer_tokens_that_end() {
     let first = support::json(refused).await;
     let unknown = api.post("/sessions", &stranger).await;
     assert_eq!(unknown.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(first, support::json(unknown).await, "an unknown address is not told apart");
+    assert_eq!(
+        first,
+        support::json(unknown).await,
+        "an unknown address is not told apart"
+    );
 
     let right = json!({"email": "Alice@example.org", "password": "correct horse"});
     let session = support::json(api.post("/sessions", &right).await).await;
     assert!(session["expires_at"].is_string());
     let alice = api.with_token(session["token"].as_str());
     assert_eq!(alice.get("/account").await.status(), StatusCode::OK);
-    assert!(alice.delete("/sessions/current").await.status().is_success());
-    assert_eq!(alice.get("/account").await.status(), StatusCode::UNAUTHORIZED);
+    assert!(
+        alice
+            .delete("/sessions/current")
+            .await
+            .status()
+            .is_success()
+    );
+    assert_eq!(
+        alice.get("/account").await.status(),
+        StatusCode::UNAUTHORIZED
+    );
     assert_eq!(api.get("/nodes").await.status(), StatusCode::UNAUTHORIZED);
 
     for _ in 0..10 {
@@ -93,7 +126,14 @@ async fn sessions_are_bearer_tokens_that_end() {
     }
     let locked = api.post("/sessions", &right).await;
     assert_eq!(locked.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert!(locked.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
+    assert!(
+        locked.headers()["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            > 0
+    );
 }
 
 #[tokio::test]
@@ -105,7 +145,9 @@ async fn an_unknown_label_is_404_and_the_apex_is_the_dashboard() {
     let apex = api.node(Method::GET, "localhost", "/", "").await;
     assert_eq!(apex.status(), StatusCode::OK);
     assert!(apex.headers().contains_key("content-security-policy"));
-    let openapi = api.node(Method::GET, "localhost", "/api/openapi.json", "").await;
+    let openapi = api
+        .node(Method::GET, "localhost", "/api/openapi.json", "")
+        .await;
     let openapi = support::json(openapi).await;
     assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"));
     assert!(openapi["paths"].as_object().unwrap().len() >= 10);
@@ -115,7 +157,9 @@ async fn an_unknown_label_is_404_and_the_apex_is_the_dashboard() {
 async fn health_readiness_and_metrics_are_on_the_private_port() {
     let host = Host::start();
     let get = async |path: &str| {
-        let answer = reqwest::get(format!("http://{}{path}", host.metrics())).await.unwrap();
+        let answer = reqwest::get(format!("http://{}{path}", host.metrics()))
+            .await
+            .unwrap();
         (answer.status(), answer.text().await.unwrap())
     };
     assert_eq!(get("/healthz").await.0, StatusCode::OK);

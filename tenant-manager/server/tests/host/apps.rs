@@ -42,12 +42,20 @@ async fn kit_1_0_and_kit_0_6_install_an_app_that_serves_counts_and_goes() {
     let injected = kit.inject(COUNTER, "{\"Increment\":null}").await;
     assert_eq!(injected.body, r#"{"count":2}"#);
     let typed = ssh.exec(&format!("m -a 5 our@{COUNTER} '\"Get\"'"));
-    assert!(String::from_utf8_lossy(&typed.stdout).contains(r#"{"count":2}"#), "{typed:?}");
+    assert!(
+        String::from_utf8_lossy(&typed.stdout).contains(r#"{"count":2}"#),
+        "{typed:?}"
+    );
 
     // Not signed in: the login page, with status 200.
-    let (status, login) = api.node_get("alice.localhost", &format!("/{COUNTER}/private")).await;
+    let (status, login) = api
+        .node_get("alice.localhost", &format!("/{COUNTER}/private"))
+        .await;
     assert_eq!(status, StatusCode::OK);
-    assert!(login.contains("password") && !login.contains("\"count\""), "{login}");
+    assert!(
+        login.contains("password") && !login.contains("\"count\""),
+        "{login}"
+    );
 
     let apis = kit.inject("main:app-store:sys", "\"Apis\"").await;
     assert!(apis.body.contains("ApisResponse"), "{apis:?}");
@@ -63,10 +71,16 @@ async fn kit_1_0_and_kit_0_6_install_an_app_that_serves_counts_and_goes() {
     .await;
     assert_eq!(again, r#"{"count":2}"#, "state survives an update");
 
-    assert_eq!(kit.remove_package(&counter).await, r#"{"UninstallResponse":"Success"}"#);
+    assert_eq!(
+        kit.remove_package(&counter).await,
+        r#"{"UninstallResponse":"Success"}"#
+    );
     let (status, _) = api.node_get("alice.localhost", &page).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert_eq!(kit.inject(COUNTER, "\"Get\"").await.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(
+        kit.inject(COUNTER, "\"Get\"").await.status,
+        StatusCode::REQUEST_TIMEOUT
+    );
     let top = ssh.exec("top");
     assert!(!String::from_utf8_lossy(&top.stdout).contains(COUNTER));
 }
@@ -76,13 +90,19 @@ async fn the_app_store_serves_the_api_of_a_package() {
     let host = Host::start();
     let (_api, _ssh, _tunnel, kit) = node(&host).await;
     for package in ["terminal", "app-store"] {
-        let body = json!({"GetApi": {"package_name": package, "publisher_node": "sys"}}).to_string();
+        let body =
+            json!({"GetApi": {"package_name": package, "publisher_node": "sys"}}).to_string();
         let answer = kit.rpc("main:app-store:sys", &body, None, Some(5)).await;
         assert_eq!(answer.body, r#"{"GetApiResponse":"Success"}"#, "{package}");
         let zip = answer.blob.expect("the archive");
-        assert!(zip.starts_with(b"PK"), "{package}: {:?}", &zip[..4.min(zip.len())]);
+        assert!(
+            zip.starts_with(b"PK"),
+            "{package}: {:?}",
+            &zip[..4.min(zip.len())]
+        );
     }
-    let body = json!({"GetApi": {"package_name": "nothing", "publisher_node": "x.dev"}}).to_string();
+    let body =
+        json!({"GetApi": {"package_name": "nothing", "publisher_node": "x.dev"}}).to_string();
     let missing = kit.rpc("main:app-store:sys", &body, None, Some(5)).await;
     assert_eq!(missing.body, r#"{"GetApiResponse":"Failure"}"#);
 }
@@ -97,7 +117,9 @@ async fn a_package_that_cannot_be_installed_leaves_nothing_behind() {
     let id = good.id();
     let try_new = async |data: Option<&[u8]>| {
         let body = json!({"NewPackage": {"package_id": id, "mirror": true}}).to_string();
-        kit.rpc("main:app-store:sys", &body, data, Some(15)).await.body
+        kit.rpc("main:app-store:sys", &body, data, Some(15))
+            .await
+            .body
     };
     assert_eq!(try_new(None).await, r#"{"NewPackageResponse":"NoBlob"}"#);
     for broken in [&b"this is no zip"[..], &good.zip[..good.zip.len() / 2], b""] {
@@ -105,13 +127,24 @@ async fn a_package_that_cannot_be_installed_leaves_nothing_behind() {
         assert!(!answer.contains("Success"), "{answer}");
     }
     for (name, archive) in [
-        ("a wasm that is missing", repacked(&good.zip, |name, _| (name != "counter.wasm").then_some(None))),
-        ("a wasm that is no component", repacked(&good.zip, |name, _| {
-            Some((name == "counter.wasm").then(|| b"\0asm\x01\0\0\0".to_vec()))
-        })),
-        ("a manifest that is no JSON", repacked(&good.zip, |name, _| {
-            Some((name == "manifest.json").then(|| b"[{".to_vec()))
-        })),
+        (
+            "a wasm that is missing",
+            repacked(&good.zip, |name, _| {
+                (name != "counter.wasm").then_some(None)
+            }),
+        ),
+        (
+            "a wasm that is no component",
+            repacked(&good.zip, |name, _| {
+                Some((name == "counter.wasm").then(|| b"\0asm\x01\0\0\0".to_vec()))
+            }),
+        ),
+        (
+            "a manifest that is no JSON",
+            repacked(&good.zip, |name, _| {
+                Some((name == "manifest.json").then(|| b"[{".to_vec()))
+            }),
+        ),
     ] {
         let first = try_new(Some(&archive)).await;
         let install = json!({"Install": {
@@ -119,7 +152,10 @@ async fn a_package_that_cannot_be_installed_leaves_nothing_behind() {
             "version_hash": hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&archive)),
             "metadata": good.metadata,
         }});
-        let second = kit.rpc("main:app-store:sys", &install.to_string(), None, Some(15)).await.body;
+        let second = kit
+            .rpc("main:app-store:sys", &install.to_string(), None, Some(15))
+            .await
+            .body;
         assert!(
             !(first.contains("Success") && second.contains("Success")),
             "{name}: {first} {second}"
@@ -127,14 +163,29 @@ async fn a_package_that_cannot_be_installed_leaves_nothing_behind() {
     }
     // What was installed before still runs, from its own files.
     assert_eq!(kit.inject(COUNTER, "\"Get\"").await.body, r#"{"count":0}"#);
-    assert_eq!(api.act("/nodes/alice/restart").await.status(), StatusCode::ACCEPTED);
-    support::eventually("the app after a restart", Duration::from_secs(30), async || {
-        let (status, text) = api.node_get("alice.localhost", &format!("/{COUNTER}/api")).await;
-        (status == StatusCode::OK && text == r#"{"count":0}"#).then_some(())
-    })
+    assert_eq!(
+        api.act("/nodes/alice/restart").await.status(),
+        StatusCode::ACCEPTED
+    );
+    support::eventually(
+        "the app after a restart",
+        Duration::from_secs(30),
+        async || {
+            let (status, text) = api
+                .node_get("alice.localhost", &format!("/{COUNTER}/api"))
+                .await;
+            (status == StatusCode::OK && text == r#"{"count":0}"#).then_some(())
+        },
+    )
     .await;
     let top = ssh.exec("top");
-    assert_eq!(String::from_utf8_lossy(&top.stdout).matches("tester.dev").count(), 1, "{top:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&top.stdout)
+            .matches(COUNTER)
+            .count(),
+        1,
+        "{top:?}"
+    );
 }
 
 /// A copy of an archive in which `change` replaces members: `None` leaves one
@@ -167,11 +218,16 @@ async fn a_trap_is_told_once_and_hurts_nobody() {
     let mut shell = ssh.shell();
     shell.expect("alice.dev > ");
     kit.install(&test_package("hostile:tester.dev")).await;
-    kit.rpc("trap:hostile:tester.dev", "{}", None, None).await;
+    kit.rpc("trap:hostile:tester.dev", "\"Trap\"", None, None)
+        .await;
     shell.expect("trap:hostile:tester.dev ended with error");
     assert_eq!(kit.inject(COUNTER, "\"Get\"").await.body, r#"{"count":0}"#);
-    kit.rpc("grow:hostile:tester.dev", "{}", None, None).await;
+    kit.rpc("grow:hostile:tester.dev", "\"Forever\"", None, None)
+        .await;
     let told = shell.expect("grow:hostile:tester.dev ended with error") + &shell.expect("\n");
-    assert!(told.contains("memory"), "the limit is named: {told}");
+    assert!(
+        told.contains("memory") && told.contains("256"),
+        "the limit is named: {told}"
+    );
     assert_eq!(kit.inject(COUNTER, "\"Get\"").await.body, r#"{"count":0}"#);
 }

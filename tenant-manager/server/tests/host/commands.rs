@@ -7,7 +7,11 @@ use super::support::{self, Host, process};
 
 fn berth(arguments: &[&str]) -> Output {
     let scratch = tempfile::tempdir().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_berth")).args(arguments).current_dir(scratch.path()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_berth"))
+        .args(arguments)
+        .current_dir(scratch.path())
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -20,7 +24,15 @@ fn version_help_and_bad_usage() {
     assert!(version.status.success());
     assert!(text(&version.stdout).starts_with("berth 0."));
     let help = berth(&["serve", "--help"]);
-    for flag in ["--data-dir", "--http", "--ssh", "--metrics", "--domain", "--node-suffix", "--idle-after"] {
+    for flag in [
+        "--data-dir",
+        "--http",
+        "--ssh",
+        "--metrics",
+        "--domain",
+        "--node-suffix",
+        "--idle-after",
+    ] {
         assert!(text(&help.stdout).contains(flag), "{flag}");
     }
     assert_eq!(berth(&["serve", "--no-such-flag"]).status.code(), Some(2));
@@ -35,7 +47,11 @@ fn check_config_accepts_defaults_and_names_what_is_wrong() {
     std::fs::write(&file, "htpp = \"127.0.0.1:1\"\n").unwrap();
     let refused = berth(&["--config", file.to_str().unwrap(), "check-config"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("htpp"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("htpp"),
+        "{}",
+        text(&refused.stderr)
+    );
     let shared = berth(&["check-config", "--domain", "berth.example"]);
     assert_eq!(shared.status.code(), Some(2));
     assert!(text(&shared.stderr).contains("--allow-shared-domain"));
@@ -47,9 +63,15 @@ fn a_port_in_use_is_one_clear_sentence() {
     let address = taken.local_addr().unwrap().to_string();
     let scratch = tempfile::tempdir().unwrap();
     let extra = ["--http".to_owned(), address.clone()];
-    let failed = process::command(&scratch.path().join("data"), &extra).output().unwrap();
+    let failed = process::command(&scratch.path().join("data"), &extra)
+        .output()
+        .unwrap();
     assert_eq!(failed.status.code(), Some(1));
-    assert!(text(&failed.stderr).contains(&address), "{}", text(&failed.stderr));
+    assert!(
+        text(&failed.stderr).contains(&address),
+        "{}",
+        text(&failed.stderr)
+    );
     assert!(failed.stdout.is_empty(), "no ready line");
 }
 
@@ -58,7 +80,13 @@ async fn operator_create_promotes_through_the_data_directory_of_a_running_host()
     let host = Host::start();
     let alice = host.api().sign_up("alice@example.org").await;
     let data = host.data().to_str().unwrap();
-    let done = berth(&["operator", "create", "alice@example.org", "--data-dir", data]);
+    let done = berth(&[
+        "operator",
+        "create",
+        "alice@example.org",
+        "--data-dir",
+        data,
+    ]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     let account = support::json(alice.get("/account").await).await;
     assert_eq!(account["role"], "operator");
@@ -78,7 +106,10 @@ async fn migrate_works_alone_and_may_be_repeated() {
     let address = host.http();
     let again = support::Api::new(&address);
     let session = again
-        .post("/sessions", &serde_json::json!({"email": "alice@example.org", "password": "correct horse"}))
+        .post(
+            "/sessions",
+            &serde_json::json!({"email": "alice@example.org", "password": "correct horse"}),
+        )
         .await;
     assert!(session.status().is_success());
     drop(alice);

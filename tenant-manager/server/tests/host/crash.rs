@@ -18,7 +18,9 @@ async fn the_last_acknowledged_count_is_there_after_each_of_20_kills() {
     let password = api.ssh_password("alice").await;
     {
         let tunnel = Ssh::new(host.ssh_port(), "alice", &password).tunnel();
-        Kit::new(tunnel.port).install(&test_package("counter:tester.dev")).await;
+        Kit::new(tunnel.port)
+            .install(&test_package("counter:tester.dev"))
+            .await;
     }
     let mut acknowledged = 0;
     let mut slowest = Duration::ZERO;
@@ -29,7 +31,9 @@ async fn the_last_acknowledged_count_is_there_after_each_of_20_kills() {
             let mut last = None;
             loop {
                 let answered = now.try_node(Method::POST, "alice.localhost", COUNT).await;
-                let Some((StatusCode::OK, text)) = answered else { return last };
+                let Some((StatusCode::OK, text)) = answered else {
+                    return last;
+                };
                 let count: serde_json::Value = serde_json::from_str(&text).unwrap();
                 last = count["count"].as_u64();
             }
@@ -38,7 +42,10 @@ async fn the_last_acknowledged_count_is_there_after_each_of_20_kills() {
         tokio::time::sleep(Duration::from_millis(u64::from(40 + 23 * round))).await;
         slowest = slowest.max(host.crash_and_restart());
         if let Some(last) = counting.await.unwrap() {
-            assert!(last >= acknowledged, "round {round}: {last} after {acknowledged}");
+            assert!(
+                last >= acknowledged,
+                "round {round}: {last} after {acknowledged}"
+            );
             acknowledged = last;
         }
         let api = host.api();
@@ -56,11 +63,17 @@ async fn the_last_acknowledged_count_is_there_after_each_of_20_kills() {
         );
         acknowledged = found;
     }
-    assert!(acknowledged > u64::from(KILLS), "it did count: {acknowledged}");
+    assert!(
+        acknowledged > u64::from(KILLS),
+        "it did count: {acknowledged}"
+    );
     println!("serving again after at most {slowest:?}; {acknowledged} counted");
 
     // The account and its session are there too.
     let again = host.api();
     let right = serde_json::json!({"email": "alice@example.org", "password": "correct horse"});
-    assert_eq!(again.post("/sessions", &right).await.status(), StatusCode::OK);
+    assert_eq!(
+        again.post("/sessions", &right).await.status(),
+        StatusCode::OK
+    );
 }

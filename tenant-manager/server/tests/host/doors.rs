@@ -13,7 +13,9 @@ const RPC: &str = r#"{"process":"main:app-store:sys","body":"\"Apis\"","expects_
 /// One raw request; the status line's number.
 fn raw_status(address: &str, request: &str) -> u16 {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     let mut buffer = [0; 1024];
@@ -57,7 +59,9 @@ async fn the_rpc_is_403_through_the_proxy_however_it_is_spelled() {
         ] {
             let status = raw_status(&address, &post(target, &own, ""));
             // Anything that is not the RPC path itself may also be unknown.
-            if !matches!(status, 403 | 404 | 400) || (target.starts_with("/rpc:") && !target.contains("//") && status != 403) {
+            if !matches!(status, 403 | 404 | 400)
+                || (target.starts_with("/rpc:") && !target.contains("//") && status != 403)
+            {
                 wrong.push((target.to_owned(), status));
             }
         }
@@ -73,7 +77,11 @@ async fn the_rpc_is_403_through_the_proxy_however_it_is_spelled() {
                 wrong.push((headers.to_owned(), status));
             }
         }
-        for host_header in ["ALICE.LOCALHOST", "alice.localhost:1", "app.alice.localhost"] {
+        for host_header in [
+            "ALICE.LOCALHOST",
+            "alice.localhost:1",
+            "app.alice.localhost",
+        ] {
             let status = raw_status(&address, &post("/rpc:distro:sys/message", host_header, ""));
             if !matches!(status, 403 | 400 | 404 | 421) {
                 wrong.push((host_header.to_owned(), status));
@@ -102,8 +110,14 @@ async fn the_tunnel_reaches_the_rpc_and_nothing_else() {
     assert_eq!(old_name.body, apis.body, "both spellings are one process");
     let silent = kit.rpc("main:app-store:sys", "\"Apis\"", None, None).await;
     assert_eq!((silent.status, silent.body.as_str()), (StatusCode::OK, ""));
-    assert_eq!(kit.inject("not a process", "{}").await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(kit.inject("nobody:nothing:x.dev", "{}").await.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(
+        kit.inject("not a process", "{}").await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        kit.inject("nobody:nothing:x.dev", "{}").await.status,
+        StatusCode::REQUEST_TIMEOUT
+    );
 
     for target in [
         format!("localhost:{}", host.ssh_port()),
@@ -116,11 +130,18 @@ async fn the_tunnel_reaches_the_rpc_and_nothing_else() {
     ] {
         let elsewhere = ssh.tunnel_to(&target);
         let mut stream = TcpStream::connect(("127.0.0.1", elsewhere.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
         let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut buffer = [0; 64];
         let read = stream.read(&mut buffer).unwrap_or(0);
-        assert_eq!(read, 0, "{target} answered {:?}", String::from_utf8_lossy(&buffer[..read]));
+        assert_eq!(
+            read,
+            0,
+            "{target} answered {:?}",
+            String::from_utf8_lossy(&buffer[..read])
+        );
     }
 }
 

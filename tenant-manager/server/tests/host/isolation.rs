@@ -15,12 +15,24 @@ async fn two_tenants_cannot_reach_each_other() {
     bob.create_node("bob").await;
 
     // By the API: another's node does not exist.
-    assert_eq!(bob.get("/nodes/alice").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        bob.get("/nodes/alice").await.status(),
+        StatusCode::NOT_FOUND
+    );
     for action in ["start", "stop", "restart"] {
-        assert_eq!(bob.act(&format!("/nodes/alice/{action}")).await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(
+            bob.act(&format!("/nodes/alice/{action}")).await.status(),
+            StatusCode::NOT_FOUND
+        );
     }
-    assert_eq!(bob.delete("/nodes/alice").await.status(), StatusCode::NOT_FOUND);
-    assert_eq!(bob.get("/nodes/alice/ssh-password").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        bob.delete("/nodes/alice").await.status(),
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        bob.get("/nodes/alice/ssh-password").await.status(),
+        StatusCode::NOT_FOUND
+    );
     let listed = support::json(bob.get("/nodes").await).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 
@@ -36,10 +48,15 @@ async fn two_tenants_cannot_reach_each_other() {
     let (kit_a, kit_b) = (Kit::new(tunnel_a.port), Kit::new(tunnel_b.port));
     kit_a.install(&test_package("counter:tester.dev")).await;
     assert_eq!(
-        kit_b.inject("counter:counter:tester.dev", "\"Get\"").await.status,
+        kit_b
+            .inject("counter:counter:tester.dev", "\"Get\"")
+            .await
+            .status,
         StatusCode::REQUEST_TIMEOUT
     );
-    let (status, _) = bob.node_get("bob.localhost", "/counter:counter:tester.dev").await;
+    let (status, _) = bob
+        .node_get("bob.localhost", "/counter:counter:tester.dev")
+        .await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 
     // Terminals: what one prints is not seen at the other.
@@ -64,6 +81,9 @@ async fn two_tenants_cannot_reach_each_other() {
     ] {
         let read = ssh_b.exec(&format!("cat {path}"));
         let text = String::from_utf8_lossy(&read.stdout).into_owned();
-        assert!(!text.contains("root:") && !text.contains("process_wasm_path"), "{path}: {text}");
+        assert!(
+            !text.contains("root:") && !text.contains("process_wasm_path"),
+            "{path}: {text}"
+        );
     }
 }

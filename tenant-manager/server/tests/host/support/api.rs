@@ -24,27 +24,42 @@ impl Api {
             .no_proxy()
             .build()
             .unwrap();
-        Self { client, address: address.to_owned(), token: None }
+        Self {
+            client,
+            address: address.to_owned(),
+            token: None,
+        }
     }
 
     /// Signs `email` up and becomes it.
     pub async fn sign_up(&self, email: &str) -> Self {
         let answer = self
-            .post("/accounts", &serde_json::json!({"email": email, "password": "correct horse"}))
+            .post(
+                "/accounts",
+                &serde_json::json!({"email": email, "password": "correct horse"}),
+            )
             .await;
         assert_eq!(answer.status(), StatusCode::CREATED);
         let body = json(answer).await;
         assert!(body["account_id"].is_string());
-        Self { token: Some(body["token"].as_str().unwrap().to_owned()), ..self.clone() }
+        Self {
+            token: Some(body["token"].as_str().unwrap().to_owned()),
+            ..self.clone()
+        }
     }
 
     /// The same client with another token, or none.
     pub fn with_token(&self, token: Option<&str>) -> Self {
-        Self { token: token.map(str::to_owned), ..self.clone() }
+        Self {
+            token: token.map(str::to_owned),
+            ..self.clone()
+        }
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.client.request(method, format!("http://{}/api/v1{path}", self.address));
+        let request = self
+            .client
+            .request(method, format!("http://{}/api/v1{path}", self.address));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -58,7 +73,11 @@ impl Api {
 
     /// POST with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Response {
-        self.request(Method::POST, path).json(body).send().await.unwrap()
+        self.request(Method::POST, path)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// POST without a body.
@@ -75,24 +94,36 @@ impl Api {
     pub async fn create_node(&self, label: &str) -> Value {
         let body = serde_json::json!({"label": label, "password": "node password"});
         let answer = self.post("/nodes", &body).await;
-        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{:?}", answer.text().await);
+        assert_eq!(
+            answer.status(),
+            StatusCode::ACCEPTED,
+            "{:?}",
+            answer.text().await
+        );
         self.wait_for_status(label, "active").await
     }
 
     /// Waits until the node has `status`.
     pub async fn wait_for_status(&self, label: &str, status: &str) -> Value {
-        eventually(&format!("{label} {status}"), Duration::from_secs(30), async || {
-            let node = json(self.get(&format!("/nodes/{label}")).await).await;
-            assert_ne!(node["status"], "broken", "{node}");
-            (node["status"] == status).then_some(node)
-        })
+        eventually(
+            &format!("{label} {status}"),
+            Duration::from_secs(30),
+            async || {
+                let node = json(self.get(&format!("/nodes/{label}")).await).await;
+                assert_ne!(node["status"], "broken", "{node}");
+                (node["status"] == status).then_some(node)
+            },
+        )
         .await
     }
 
     /// The node's SSH password.
     pub async fn ssh_password(&self, label: &str) -> String {
         let answer = json(self.get(&format!("/nodes/{label}/ssh-password")).await).await;
-        answer["password"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        answer["password"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"))
+            .to_owned()
     }
 
     /// A request to a node through the proxy, by Host header.
@@ -108,8 +139,15 @@ impl Api {
     }
 
     /// The same, of a host that may be killed meanwhile.
-    pub async fn try_node(&self, method: Method, host: &str, path: &str) -> Option<(StatusCode, String)> {
-        let request = self.client.request(method, format!("http://{}{path}", self.address));
+    pub async fn try_node(
+        &self,
+        method: Method,
+        host: &str,
+        path: &str,
+    ) -> Option<(StatusCode, String)> {
+        let request = self
+            .client
+            .request(method, format!("http://{}{path}", self.address));
         let answer = request.header("host", host).send().await.ok()?;
         let status = answer.status();
         Some((status, answer.text().await.ok()?))

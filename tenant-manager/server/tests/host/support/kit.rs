@@ -37,7 +37,10 @@ impl Package {
         let mut metadata = self.metadata.clone();
         let hashes = &mut metadata["properties"]["code_hashes"];
         if let Some(map) = hashes.as_object() {
-            *hashes = map.iter().map(|(version, hash)| json!([version, hash])).collect();
+            *hashes = map
+                .iter()
+                .map(|(version, hash)| json!([version, hash]))
+                .collect();
         }
         metadata
     }
@@ -77,12 +80,25 @@ pub struct Kit {
 impl Kit {
     /// kit with `--port PORT`.
     pub fn new(port: u16) -> Self {
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { client, url: format!("http://localhost:{port}/rpc:distro:sys/message") }
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
+        Self {
+            client,
+            url: format!("http://localhost:{port}/rpc:distro:sys/message"),
+        }
     }
 
     /// One RPC. Keys are those kit sends.
-    pub async fn rpc(&self, process: &str, body: &str, data: Option<&[u8]>, expects: Option<u64>) -> RpcAnswer {
+    pub async fn rpc(
+        &self,
+        process: &str,
+        body: &str,
+        data: Option<&[u8]>,
+        expects: Option<u64>,
+    ) -> RpcAnswer {
         let request = json!({
             "body": body,
             "context": null,
@@ -94,16 +110,26 @@ impl Kit {
             "node": null,
             "process": process,
         });
-        let answer = self.client.post(&self.url).json(&request).send().await.unwrap();
+        let answer = self
+            .client
+            .post(&self.url)
+            .json(&request)
+            .send()
+            .await
+            .unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
         if status != StatusCode::OK || text.is_empty() {
-            return RpcAnswer { status, body: text, blob: None };
+            return RpcAnswer {
+                status,
+                body: text,
+                blob: None,
+            };
         }
         let value: Value = serde_json::from_str(&text).unwrap();
-        let blob = value["lazy_load_blob"]["bytes"].as_array().and_then(|ascii| {
-            STANDARD.decode(bytes(ascii)).ok()
-        });
+        let blob = value["lazy_load_blob"]["bytes"]
+            .as_array()
+            .and_then(|ascii| STANDARD.decode(bytes(ascii)).ok());
         let body = String::from_utf8(bytes(value["body"].as_array().unwrap())).unwrap();
         RpcAnswer { status, body, blob }
     }
@@ -121,7 +147,8 @@ impl Kit {
             "version_hash": package.hash(),
             "metadata": package.paired_metadata(),
         }});
-        self.start_package("main:app-store:sys", package, &new, &install).await
+        self.start_package("main:app-store:sys", package, &new, &install)
+            .await
     }
 
     /// `kit start-package` of generation 0.6. The two answers.
@@ -132,11 +159,20 @@ impl Kit {
             "mirror": true,
         }});
         let install = json!({"Install": package.id()});
-        self.start_package("main:app_store:sys", package, &new, &install).await
+        self.start_package("main:app_store:sys", package, &new, &install)
+            .await
     }
 
-    async fn start_package(&self, store: &str, package: &Package, new: &Value, install: &Value) -> (String, String) {
-        let first = self.rpc(store, &new.to_string(), Some(&package.zip), Some(15)).await;
+    async fn start_package(
+        &self,
+        store: &str,
+        package: &Package,
+        new: &Value,
+        install: &Value,
+    ) -> (String, String) {
+        let first = self
+            .rpc(store, &new.to_string(), Some(&package.zip), Some(15))
+            .await;
         assert_eq!(first.status, StatusCode::OK, "{first:?}");
         let second = self.rpc(store, &install.to_string(), None, Some(15)).await;
         assert_eq!(second.status, StatusCode::OK, "{second:?}");
@@ -153,10 +189,15 @@ impl Kit {
     /// `kit remove-package`; the answer.
     pub async fn remove_package(&self, package: &Package) -> String {
         let body = json!({"Uninstall": package.id()}).to_string();
-        self.rpc("main:app-store:sys", &body, None, Some(15)).await.body
+        self.rpc("main:app-store:sys", &body, None, Some(15))
+            .await
+            .body
     }
 }
 
 fn bytes(array: &[Value]) -> Vec<u8> {
-    array.iter().map(|number| u8::try_from(number.as_u64().unwrap()).unwrap()).collect()
+    array
+        .iter()
+        .map(|number| u8::try_from(number.as_u64().unwrap()).unwrap())
+        .collect()
 }

@@ -10,17 +10,22 @@ use serde_json::Value;
 
 use super::Api;
 
-/// A running host. Dropping it kills it, and its private Postgres.
+/// A running host. Dropping it ends it, and its private Postgres.
 pub struct Host {
-    child: Child,
-    /// The JSON of the ready line.
-    pub ready: Value,
-    /// Log file of standard error.
-    pub log: PathBuf,
+    running: Running,
     data: PathBuf,
     extra: Vec<String>,
-    /// Removed with the host, unless the data outlives it.
-    _home: Option<tempfile::TempDir>,
+    /// Removed with the host.
+    _home: tempfile::TempDir,
+}
+
+/// One process of it.
+struct Running {
+    child: Child,
+    /// The JSON of the ready line.
+    ready: Value,
+    /// Standard error.
+    log: PathBuf,
 }
 
 impl Host {
@@ -36,52 +41,27 @@ impl Host {
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let data = home.path().join("data");
         let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
-        let mut host = Self::launch(&data, &extra);
-        host._home = Some(home);
-        host
-    }
-
-    fn launch(data: &Path, extra: &[String]) -> Self {
-        let log = data.with_extension(format!("{}.log", std::process::id()));
-        let stderr = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = command(data, extra)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
-        let ready = read_ready(&mut child, &log);
-        Self { child, ready, log, data: data.to_owned(), extra: extra.to_vec(), _home: None }
+        Self {
+            running: Running::launch(&data, &extra),
+            data,
+            extra,
+            _home: home,
+        }
     }
 
     /// Kills the process as a power cut would, and starts it again on the same
-    /// data, at the same ports. Returns how long it took to serve again.
+    /// data, at other ports. Returns how long it took to serve again.
     pub fn crash_and_restart(&mut self) -> Duration {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.running.child.kill().unwrap();
+        self.running.child.wait().unwrap();
         self.start_again()
     }
 
     /// Starts a host that has ended again.
     pub fn start_again(&mut self) -> Duration {
         let began = Instant::now();
-        let again = Self::launch(&self.data, &self.extra);
-        let home = self._home.take();
-        *self = Self { _home: home, ..again.into_parts() };
+        self.running = Running::launch(&self.data, &self.extra);
         began.elapsed()
-    }
-
-    fn into_parts(mut self) -> Self {
-        // `Drop` forbids moving fields out; a harmless process takes its place.
-        let child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
-        Self {
-            child,
-            ready: self.ready.take(),
-            log: std::mem::take(&mut self.log),
-            data: std::mem::take(&mut self.data),
-            extra: std::mem::take(&mut self.extra),
-            _home: self._home.take(),
-        }
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -92,7 +72,9 @@ impl Host {
 
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let done = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        let done = Command::new("kill")
+            .args(["-s", name, &self.running.child.id().to_string()])
+            .status();
         assert!(done.unwrap().success());
     }
 
@@ -100,33 +82,49 @@ impl Host {
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let end = Instant::now() + limit;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.running.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < end, "the host did not end within {limit:?}; {}", self.tail());
+            assert!(
+                Instant::now() < end,
+                "the host did not end within {limit:?}; {}",
+                self.tail()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// The end of its log.
     pub fn tail(&self) -> String {
-        tail(&self.log)
+        tail(&self.running.log)
+    }
+
+    /// The JSON of its ready line.
+    pub fn ready(&self) -> &Value {
+        &self.running.ready
     }
 
     /// Address of the front door.
     pub fn http(&self) -> String {
-        let url = self.ready["dashboard"].as_str().unwrap();
+        let url = self.running.ready["dashboard"].as_str().unwrap();
         format!("127.0.0.1:{}", url.rsplit(':').next().unwrap())
     }
 
     /// Address of the operations port.
     pub fn metrics(&self) -> &str {
-        self.ready["metrics"].as_str().unwrap()
+        self.running.ready["metrics"].as_str().unwrap()
     }
 
     /// Port of the SSH gateway.
     pub fn ssh_port(&self) -> u16 {
-        self.ready["ssh"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+        self.running.ready["ssh"]
+            .as_str()
+            .unwrap()
+            .rsplit(':')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     /// The data directory.
@@ -140,7 +138,26 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Running {
+    fn launch(data: &Path, extra: &[String]) -> Self {
+        let log = data.with_extension("log");
+        let stderr = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let mut child = command(data, extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let ready = read_ready(&mut child, &log);
+        Self { child, ready, log }
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         // SIGTERM first, so that the private Postgres ends too.
         let pid = self.child.id().to_string();

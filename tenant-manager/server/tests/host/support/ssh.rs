@@ -16,13 +16,19 @@ pub struct Ssh {
 impl Ssh {
     /// `label` at the gateway on `port`.
     pub fn new(port: u16, label: &str, password: &str) -> Self {
-        Self { port, label: label.to_owned(), password: password.to_owned() }
+        Self {
+            port,
+            label: label.to_owned(),
+            password: password.to_owned(),
+        }
     }
 
     /// An ssh command with the password given, before its arguments.
     fn command(&self) -> Command {
         let mut command = Command::new("sshpass");
-        command.env("SSHPASS", &self.password).args(["-e", "ssh", "-F", "/dev/null"]);
+        command
+            .env("SSHPASS", &self.password)
+            .args(["-e", "ssh", "-F", "/dev/null"]);
         for option in [
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
@@ -67,7 +73,11 @@ impl Ssh {
                 }
             }
         });
-        Shell { child, output, seen: String::new() }
+        Shell {
+            child,
+            output,
+            seen: String::new(),
+        }
     }
 
     /// `ssh -N -L FREE:localhost:TARGET …`, up.
@@ -80,7 +90,13 @@ impl Ssh {
         let port = free_port();
         let child = self
             .command()
-            .args(["-o", "ExitOnForwardFailure=yes", "-N", "-L", &format!("127.0.0.1:{port}:{target}")])
+            .args([
+                "-o",
+                "ExitOnForwardFailure=yes",
+                "-N",
+                "-L",
+                &format!("127.0.0.1:{port}:{target}"),
+            ])
             .arg(format!("{}@127.0.0.1", self.label))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -90,7 +106,11 @@ impl Ssh {
         let mut tunnel = Tunnel { child, port };
         let end = Instant::now() + Duration::from_secs(20);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(tunnel.child.try_wait().unwrap().is_none(), "ssh -N ended: {}", tunnel.errors());
+            assert!(
+                tunnel.child.try_wait().unwrap().is_none(),
+                "ssh -N ended: {}",
+                tunnel.errors()
+            );
             assert!(Instant::now() < end, "the tunnel did not come up");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -100,7 +120,11 @@ impl Ssh {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// An open tunnel; dropping it closes it.
@@ -128,7 +152,9 @@ impl Drop for Tunnel {
 
 /// Ends sshpass, which passes SIGTERM on to its ssh.
 fn end(child: &mut Child) {
-    let _ = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    let _ = Command::new("kill")
+        .args(["-s", "TERM", &child.id().to_string()])
+        .status();
     let _ = child.wait();
 }
 
@@ -172,15 +198,28 @@ impl Shell {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(Instant::now() < until, "ssh did not end; last {:?}", self.seen);
+            assert!(
+                Instant::now() < until,
+                "ssh did not end; last {:?}",
+                self.seen
+            );
             std::thread::sleep(Duration::from_millis(20));
         };
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_secs(2)) {
             self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
         let mut errors = String::new();
-        let _ = self.child.stderr.take().unwrap().read_to_string(&mut errors);
-        (status.code().unwrap_or(-1), std::mem::take(&mut self.seen), errors)
+        let _ = self
+            .child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut errors);
+        (
+            status.code().unwrap_or(-1),
+            std::mem::take(&mut self.seen),
+            errors,
+        )
     }
 }
 
