@@ -1,8 +1,14 @@
 //! The floors under a message between processes, for `make bench`: a bare call
-//! into Wasm, a call of a typed component export, and a hop over a tokio
-//! channel. Prints `name nanoseconds` lines; no other output.
+//! into Wasm, a call of a component's export on a stack of its own, a call of a
+//! process into its host, and a hop over a tokio channel. Prints
+//! `name nanoseconds` lines; no other output.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use wasmtime::component::{Component, Linker};
@@ -49,6 +55,41 @@ async fn component_call(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
+/// A process that asks its host for something trivial, over and over, with
+/// all limits of a real one in place.
+async fn host_call() -> Result<()> {
+    let wasm = common::component(&format!(
+        r#"(component
+        (import "kinode:process/standard@1.0.0" (instance $std
+          (export "has-blob" (func (result bool)))))
+        {{libc}}
+        (core func $ask (canon lower (func $std "has-blob")))
+        (core module $main
+          (import "std" "ask" (func $ask (result i32)))
+          (func (export "init") (param i32 i32) (local $n i32)
+            (local.set $n (i32.const {ROUNDS}))
+            (loop $again
+              (drop (call $ask))
+              (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))
+        (core instance $main (instantiate $main
+          (with "std" (instance (export "ask" (func $ask))))))
+        {{init}})"#
+    ));
+    let dir = tempfile::tempdir()?;
+    node_engine::precompile(&wasm, dir.path())?;
+    let mut setup = common::Setup::new();
+    setup.options.extra_artifact_dirs = vec![dir.path().to_owned()];
+    let engine = setup.engine();
+    let component = engine.prepare(wasm).await?;
+    let host = Arc::new(common::Seen::default()).host();
+    let budget = node_engine::TenantBudget::new(common::MIB);
+    let start = Instant::now();
+    let exit = engine.run(&component, host, &budget).await;
+    report("process_to_host_call_ns", ROUNDS, start);
+    assert_eq!(exit, node_engine::Exit::Finished);
+    Ok(())
+}
+
 /// Two tasks that hand one message back and forth: the time of one hop.
 async fn channel_hop() {
     let (to_echo, mut at_echo) = tokio::sync::mpsc::channel::<u32>(1);
@@ -77,6 +118,7 @@ async fn main() -> Result<()> {
     let engine = Engine::new(&config)?;
     core_call(&engine)?;
     component_call(&engine).await?;
+    host_call().await?;
     channel_hop().await;
     Ok(())
 }

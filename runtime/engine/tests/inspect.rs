@@ -1,5 +1,7 @@
 //! What is accepted as a process, and what people are told otherwise.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use common::{component, hello};

@@ -1,6 +1,8 @@
 //! From bytes to machine code: once per host, never unchecked, and whatever
 //! the worker does.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Running guests: how they end, and what they may not do.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,6 +1,11 @@
 //! What the tests share: guests written as text, a host that records, and an
 //! engine with a counted compile worker.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test binary uses its part, and a failure ends the test"
+)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
