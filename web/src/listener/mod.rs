@@ -87,12 +87,10 @@ pub fn adopt(
     clock: Arc<dyn Clock>,
 ) -> Result<Bound, BindError> {
     options.validate()?;
-    let address = listener
-        .local_addr()
-        .map_err(|source| BindError::Listen {
-            address: options.http,
-            source,
-        })?;
+    let address = listener.local_addr().map_err(|source| BindError::Listen {
+        address: options.http,
+        source,
+    })?;
     let app = App::new(options, address.port(), manager, clock)?;
     Ok(Bound {
         listener,

@@ -49,7 +49,7 @@ async fn a_port_in_use_is_told_before_anything_is_served() {
     taken.http = host.address;
     let clock = std::sync::Arc::new(host.clock.clone());
     let bound = web::bind(taken, host.manager.clone(), &host.tasks, clock).await;
-    let error = bound.err().expect("the port is taken").to_string();
+    let error = bound.expect_err("the port is taken").to_string();
     assert!(
         error.contains(&host.address.to_string()) && error.contains("--http"),
         "{error}"

@@ -1,6 +1,13 @@
 //! The door as clients see it: a real listener, a real manager over fakes, and
 //! clients that speak TCP.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
+
 mod accounts;
 mod apex;
 mod clients;
