@@ -79,7 +79,8 @@ pub(crate) async fn run(
     // What they hold is an empty shell by now; another boot can do it no harm.
     if tokio::time::timeout(LEASES, node.gate.close())
         .await
-        .is_err() {
+        .is_err()
+    {
         tracing::warn!(leases = node.gate.users(), "leases outlive their node");
     }
     node.set_down();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::Clock;
-use node_api::{NodeHandle, Secret, StopReason};
+use node_api::{Secret, StopReason};
 use tenant_manager::testing::{self, FakeLauncher, FakeOptions, Fakes, MemoryRepositories};
 use tenant_manager::{
     AccessError, AcquireError, CreateError, ManagerLimits, NodeOpError, Principal, Reason,
