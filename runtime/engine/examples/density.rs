@@ -1,6 +1,7 @@
 //! What one waiting process costs: mappings, resident memory and the time to
 //! start it. Prints `name value` lines. Takes the number of instances, and
-//! optionally the file of a component to use instead of a small one.
+//! optionally the file of a component to use instead of a small one; it has to
+//! print or receive.
 
 #![expect(
     clippy::print_stdout,

@@ -178,6 +178,7 @@ impl ProcessHost for TestHost {
         Vec::new()
     }
     async fn receive(&mut self) -> Result<Received, HostTrap> {
+        self.print(3, "receives".to_owned()).await?;
         no()
     }
     fn has_blob(&self) -> bool {
