@@ -25,7 +25,7 @@ use crate::distro::{DistroPackage, ManifestCapability, ManifestEntry};
 use crate::history::StoredHistory;
 use crate::kernel::{Kernel, KernelParts};
 use crate::launcher::Launcher;
-use crate::mailbox::{MODULE_BOUNDS, Mailbox};
+use crate::mailbox::MODULE_BOUNDS;
 use crate::node::Node;
 use crate::persist::ProcessMap;
 use crate::process::{self, WasmProcess};
@@ -198,7 +198,7 @@ fn attach(kernel: &Kernel, service: Arc<dyn Service>, kind: TaskKind) {
     kernel
         .mailboxes
         .write()
-        .insert(service.id().clone(), Mailbox::Module(sender));
+        .insert(service.id().clone(), sender);
     kernel.tasks.spawn(kind, service.run(inbox));
 }
 

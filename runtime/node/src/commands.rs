@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lifecycle::queue::NotSent;
 use node_engine::Engine;
 use node_kernel::{InitializeProcess, KernelCommand, KernelResponse, ProcessTable, is_no_revoke};
-use node_services::{KernelPort, answer};
+use node_services::answer;
 use node_types::{KernelMessage, Message, OnExit, ProcessId};
 
 use crate::kernel::{Kernel, lossy};
@@ -93,22 +94,17 @@ impl Kernel {
         };
         if let Some(response) = response {
             let body = response.to_body();
-            self.deliver_answer(answer(
-                self.kernel_address.clone(),
-                &message,
-                body,
-                None,
-                None,
-            ))
-            .await;
+            let us = self.kernel_address.clone();
+            self.deliver_answer(answer(us, &message, body, None, None));
         }
     }
 
     /// The kernel is heard by everyone; an answer to another node is not sent.
-    async fn deliver_answer(&self, message: KernelMessage) {
+    fn deliver_answer(&self, message: KernelMessage) {
         let mailbox = self.mailboxes.read().get(&message.target.process).cloned();
+        let cost = message.cost();
         if let Some(mailbox) = mailbox.filter(|_| message.target.node == self.our)
-            && let Err(lifecycle::queue::NotSent::Full(message)) = mailbox.try_put(message)
+            && let Err(NotSent::Full(message)) = mailbox.try_send(message, cost)
         {
             // The one who asked is the one whose mailbox is full: waiting here
             // would be waiting for ourselves.

@@ -22,4 +22,6 @@ mod readiness;
 mod routing;
 
 pub use distro::{Distro, DistroError, DistroPackage, ManifestCapability, ManifestEntry};
+pub use node_store::{HostStore, StoreError};
+
 pub use launcher::{Launcher, LauncherError, LauncherOptions};

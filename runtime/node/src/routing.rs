@@ -58,11 +58,14 @@ impl Kernel {
     /// the kernel command has taken effect.
     pub(crate) async fn send_from_process(self: &Arc<Self>, message: KernelMessage) -> Sent {
         match self.destination(&message) {
-            Destination::Mailbox(mailbox) => match mailbox.try_put(message) {
-                Ok(()) => Sent::Queued,
-                Err(NotSent::Closed(_)) => Sent::Failed(SendErrorKind::Timeout),
-                Err(NotSent::Full(message)) => self.park(&mailbox, message).await,
-            },
+            Destination::Mailbox(mailbox) => {
+                let cost = message.cost();
+                match mailbox.try_send(message, cost) {
+                    Ok(()) => Sent::Queued,
+                    Err(NotSent::Closed(_)) => Sent::Failed(SendErrorKind::Timeout),
+                    Err(NotSent::Full(message)) => self.park(&mailbox, message, cost).await,
+                }
+            }
             Destination::Kernel => {
                 // Boxed: a command may start processes that send commands.
                 Box::pin(self.run_command(message)).await;
@@ -73,13 +76,13 @@ impl Kernel {
         }
     }
 
-    async fn park(&self, mailbox: &Mailbox, message: KernelMessage) -> Sent {
+    async fn park(&self, mailbox: &Mailbox, message: KernelMessage, cost: usize) -> Sent {
         let expects = message.message.expects_response();
         let witness: Option<(Address, Address)> =
             (!expects).then(|| (message.source.clone(), message.target.clone()));
-        match tokio::time::timeout(PARK, mailbox.put(message)).await {
-            Ok(true) => Sent::Queued,
-            Ok(false) => Sent::Failed(SendErrorKind::Timeout),
+        match tokio::time::timeout(PARK, mailbox.send(message, cost)).await {
+            Ok(Ok(())) => Sent::Queued,
+            Ok(Err(_closed)) => Sent::Failed(SendErrorKind::Timeout),
             Err(_elapsed) => {
                 if let Some((source, target)) = witness {
                     self.count_dropped(&source, &target);
@@ -91,8 +94,9 @@ impl Kernel {
 
     /// Sends for a module, which never waits.
     pub(crate) fn send_from_module(&self, message: KernelMessage) -> Delivery {
+        let cost = message.cost();
         match self.destination(&message) {
-            Destination::Mailbox(mailbox) => match mailbox.try_put(message) {
+            Destination::Mailbox(mailbox) => match mailbox.try_send(message, cost) {
                 Ok(()) => Delivery::Queued,
                 Err(NotSent::Closed(_)) => Delivery::Refused,
                 Err(NotSent::Full(message)) => {
@@ -100,13 +104,10 @@ impl Kernel {
                     Delivery::Refused
                 }
             },
-            Destination::Kernel => {
-                let cost = message.cost();
-                match self.module_commands.try_send(message, cost) {
-                    Ok(()) => Delivery::Queued,
-                    Err(_) => Delivery::Refused,
-                }
-            }
+            Destination::Kernel => match self.module_commands.try_send(message, cost) {
+                Ok(()) => Delivery::Queued,
+                Err(_) => Delivery::Refused,
+            },
             Destination::Egress | Destination::Nowhere => Delivery::Refused,
         }
     }

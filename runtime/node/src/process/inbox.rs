@@ -2,19 +2,18 @@
 //!
 //! Owns the receiving end, the messages met while waiting for an answer, and
 //! the conversation whose deadlines compete with them. Invariant: of a message
-//! and a deadline, whichever came first is delivered first; only a parked wait
-//! holds a timer.
+//! and a deadline, whichever came first is delivered first; a process that
+//! waits for no answer holds no timer.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use lifecycle::queue;
 use node_kernel::{Awaited, Conversation, Moment};
 use node_types::{KernelMessage, MessageId};
 use parking_lot::Mutex;
-use tokio::time::Instant;
-
-use crate::mailbox::Incoming;
+use tokio::time::{Instant, Sleep};
 
 /// Messages kept while a process waits for one answer; beyond that the
 /// mailbox is left alone, and its senders feel the back-pressure.
@@ -22,9 +21,13 @@ const MAX_KEPT: usize = 4096;
 
 /// The receiving end of a mailbox between two lives of its process, so that
 /// queued messages survive a restart.
-pub(crate) type ReceiverSlot = Arc<Mutex<Option<queue::Receiver<Incoming>>>>;
+pub(crate) type ReceiverSlot = Arc<Mutex<Option<queue::Receiver<KernelMessage>>>>;
 
 /// What comes next for a process.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly always a message, and gone at once: a box would cost more"
+)]
 pub(crate) enum Next {
     /// A message.
     Message(KernelMessage),
@@ -36,12 +39,26 @@ pub(crate) enum Next {
 
 /// See the module's documentation.
 pub(crate) struct Inbox {
-    receiver: Option<queue::Receiver<Incoming>>,
+    receiver: Option<queue::Receiver<KernelMessage>>,
     slot: ReceiverSlot,
     /// Met while waiting for something else, with their arrival.
     kept: VecDeque<(KernelMessage, Moment)>,
     /// The zero of all moments of the node.
     epoch: Instant,
+    /// Armed for some deadline, not later than the next one to wait for: a
+    /// timer that is moved at every message would cost more than the message.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What came out of the mailbox.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly always a message, and gone at once: a box would cost more"
+)]
+enum Taken {
+    Message(KernelMessage, Instant),
+    Due,
+    Closed,
 }
 
 impl Inbox {
@@ -53,6 +70,7 @@ impl Inbox {
             slot,
             kept: VecDeque::new(),
             epoch,
+            timer: None,
         }
     }
 
@@ -68,51 +86,61 @@ impl Inbox {
 
     /// The next message or deadline, whichever came first.
     pub(crate) async fn next(&mut self, conversation: &mut Conversation) -> Next {
+        let due = conversation.next_deadline();
         if let Some((_, arrived)) = self.kept.front() {
-            if conversation
-                .next_deadline()
-                .is_some_and(|due| due < *arrived)
-            {
+            if due.is_some_and(|due| due < *arrived) {
                 return Next::Due;
             }
             if let Some((message, _)) = self.kept.pop_front() {
                 return Next::Message(message);
             }
         }
-        loop {
-            let due = conversation.next_deadline();
-            let Some(receiver) = &mut self.receiver else {
-                return Next::Closed;
+        match self.take(due).await {
+            Taken::Message(message, _) => Next::Message(message),
+            Taken::Due => Next::Due,
+            Taken::Closed => Next::Closed,
+        }
+    }
+
+    /// What the mailbox yields before the deadline: an item that arrived in
+    /// time, if there is one or one comes.
+    async fn take(&mut self, due: Option<Moment>) -> Taken {
+        let Some(receiver) = &mut self.receiver else {
+            return Taken::Closed;
+        };
+        let due = due.map(|due| self.epoch + due.as_elapsed());
+        if let (Some(due), Some(arrived)) = (due, receiver.next_arrival())
+            && due < arrived
+        {
+            return Taken::Due;
+        }
+        if let Some((message, arrived)) = receiver.try_recv() {
+            return Taken::Message(message, arrived);
+        }
+        let Some(due) = due else {
+            self.timer = None;
+            return match receiver.recv().await {
+                Some((message, arrived)) => Taken::Message(message, arrived),
+                None => Taken::Closed,
             };
-            if let Some(arrival) = receiver.next_arrival() {
-                let arrived = Moment::since_start(arrival.saturating_duration_since(self.epoch));
-                if due.is_some_and(|due| due < arrived) {
-                    return Next::Due;
-                }
-            } else if let Some(due) = due {
-                let at = self.epoch + due.as_elapsed();
-                if at <= Instant::now() {
-                    return Next::Due;
-                }
-                tokio::select! {
-                    biased;
-                    received = receiver.recv() => match received {
-                        Some((item, _)) => match absorb(item, conversation, self.epoch) {
-                            Some(message) => return Next::Message(message),
-                            None => continue,
-                        },
-                        None => return Next::Closed,
-                    },
-                    () = tokio::time::sleep_until(at) => return Next::Due,
-                }
+        };
+        loop {
+            if due <= Instant::now() {
+                return Taken::Due;
             }
-            match receiver.recv().await {
-                Some((item, _)) => {
-                    if let Some(message) = absorb(item, conversation, self.epoch) {
-                        return Next::Message(message);
-                    }
-                }
-                None => return Next::Closed,
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            if timer.is_elapsed() || timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
+            tokio::select! {
+                biased;
+                received = receiver.recv() => return match received {
+                    Some((message, arrived)) => Taken::Message(message, arrived),
+                    None => Taken::Closed,
+                },
+                () = timer.as_mut() => {}
             }
         }
     }
@@ -137,39 +165,15 @@ impl Inbox {
             let Some(due) = conversation.deadline_of(awaited) else {
                 return Next::Due;
             };
-            let at = self.epoch + due.as_elapsed();
             if self.kept.len() >= MAX_KEPT {
                 // Nothing more is taken, so the answer cannot be seen either.
-                tokio::time::sleep_until(at).await;
+                tokio::time::sleep_until(self.epoch + due.as_elapsed()).await;
                 return Next::Due;
             }
-            let Some(receiver) = &mut self.receiver else {
-                return Next::Closed;
-            };
-            let (item, arrived) = if let Some(taken) = receiver.try_recv() {
-                taken
-            } else {
-                if at <= Instant::now() {
-                    return Next::Due;
-                }
-                tokio::select! {
-                    biased;
-                    received = receiver.recv() => match received {
-                        Some(taken) => taken,
-                        None => return Next::Closed,
-                    },
-                    () = tokio::time::sleep_until(at) => return Next::Due,
-                }
-            };
-            if arrived > at {
-                // The deadline was first; what came after it waits its turn.
-                if let Some(message) = absorb(item, conversation, self.epoch) {
-                    self.keep(message, arrived);
-                }
-                return Next::Due;
-            }
-            let Some(message) = absorb(item, conversation, self.epoch) else {
-                continue;
+            let (message, arrived) = match self.take(Some(due)).await {
+                Taken::Message(message, arrived) => (message, arrived),
+                Taken::Due => return Next::Due,
+                Taken::Closed => return Next::Closed,
             };
             match conversation.classify(&message, awaited) {
                 Awaited::Answer => return Next::Message(message),
@@ -182,22 +186,6 @@ impl Inbox {
     fn keep(&mut self, message: KernelMessage, arrived: Instant) {
         let arrived = self.moment(arrived);
         self.kept.push_back((message, arrived));
-    }
-}
-
-/// A failure reported from elsewhere becomes a deadline that has come.
-fn absorb(
-    item: Incoming,
-    conversation: &mut Conversation,
-    epoch: Instant,
-) -> Option<KernelMessage> {
-    match item {
-        Incoming::Message(message) => Some(message),
-        Incoming::Failed { id, kind } => {
-            let now = Moment::since_start(Instant::now().saturating_duration_since(epoch));
-            conversation.bounce(id, kind, now);
-            None
-        }
     }
 }
 

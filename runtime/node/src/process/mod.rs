@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::Kernel;
-use crate::mailbox::{Incoming, Mailbox, PROCESS_BOUNDS};
+use crate::mailbox::{Mailbox, PROCESS_BOUNDS};
 
 pub(crate) use inbox::ReceiverSlot;
 pub(crate) use run::{prepare, run};
@@ -42,7 +42,7 @@ pub(crate) struct WasmProcess {
 impl WasmProcess {
     /// A process of `wasm` with an empty mailbox.
     pub(crate) fn new(kernel: &Kernel, id: ProcessId, wasm: Bytes) -> (Arc<Self>, Mailbox) {
-        let (sender, receiver) = queue::channel::<Incoming>(PROCESS_BOUNDS);
+        let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
         let process = Self {
             id,
             wasm: Mutex::new(Some(wasm)),
@@ -51,7 +51,7 @@ impl WasmProcess {
             killed: kernel.tasks.token().child_token(),
             running: AtomicBool::new(false),
         };
-        (Arc::new(process), Mailbox::Process(sender))
+        (Arc::new(process), sender)
     }
 
     /// A process whose machine code is at hand.
@@ -60,7 +60,7 @@ impl WasmProcess {
         id: ProcessId,
         component: Arc<Component>,
     ) -> (Arc<Self>, Mailbox) {
-        let (sender, receiver) = queue::channel::<Incoming>(PROCESS_BOUNDS);
+        let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
         let process = Self {
             id,
             wasm: Mutex::new(None),
@@ -69,7 +69,7 @@ impl WasmProcess {
             killed: kernel.tasks.token().child_token(),
             running: AtomicBool::new(false),
         };
-        (Arc::new(process), Mailbox::Process(sender))
+        (Arc::new(process), sender)
     }
 
     /// The machine code; compiled at the first call, once for everybody.

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use lifecycle::TaskKind;
 use node_engine::Exit;
 use node_kernel::{ExitPlan, ExitReason, RestartBackoff, exit_message, on_exit};
-use node_services::{KernelPort, NodeEvent, ProcessExit};
+use node_services::{NodeEvent, ProcessExit};
 use tokio::time::Instant;
 
 use super::WasmProcess;
