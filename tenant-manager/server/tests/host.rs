@@ -4,7 +4,14 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests wait on a real process in real time"
+    reason = "these tests wait on a real process in real time"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "helpers of tests fail like tests"
 )]
 
 mod host {
@@ -19,5 +26,7 @@ mod host {
     mod doors;
     mod isolation;
     mod shutdown;
+    mod soak;
     mod ssh;
+    mod users;
 }

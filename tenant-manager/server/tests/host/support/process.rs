@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ pub struct Host {
     running: Running,
     data: PathBuf,
     extra: Vec<String>,
+    /// Whom it is started as, if not as us.
+    user: Option<u32>,
     /// Removed with the host.
     _home: tempfile::TempDir,
 }
@@ -39,12 +42,23 @@ impl Host {
         let home = tempfile::tempdir().unwrap();
         // Reachable for the unprivileged user that a host started as root becomes.
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self::launch(home, extra, None)
+    }
+
+    /// Starts a host as `user` with its data in `home`, as that is.
+    pub fn start_in(home: tempfile::TempDir, user: Option<u32>) -> Self {
+        Self::launch(home, &[], user)
+    }
+
+    fn launch(home: tempfile::TempDir, extra: &[&str], user: Option<u32>) -> Self {
         let data = home.path().join("data");
         let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
+        let running = Running::launch(&data, &extra, user);
         Self {
-            running: Running::launch(&data, &extra),
+            running,
             data,
             extra,
+            user,
             _home: home,
         }
     }
@@ -60,7 +74,7 @@ impl Host {
     /// Starts a host that has ended again.
     pub fn start_again(&mut self) -> Duration {
         let began = Instant::now();
-        self.running = Running::launch(&self.data, &self.extra);
+        self.running = Running::launch(&self.data, &self.extra, self.user);
         began.elapsed()
     }
 
@@ -139,14 +153,18 @@ impl Host {
 }
 
 impl Running {
-    fn launch(data: &Path, extra: &[String]) -> Self {
+    fn launch(data: &Path, extra: &[String], user: Option<u32>) -> Self {
         let log = data.with_extension("log");
         let stderr = std::fs::File::options()
             .create(true)
             .append(true)
             .open(&log)
             .unwrap();
-        let mut child = command(data, extra)
+        let mut command = command(data, extra);
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
