@@ -60,6 +60,7 @@ soak: build setup-test
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast -- --ignored --nocapture --test-threads=1 soak_
 
 bench: build setup-test
+	cargo run $(CARGO_FLAGS) -p node-engine --example bare_call
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast -- --ignored --nocapture --test-threads=1 bench_
 
 setup:

@@ -148,6 +148,9 @@ impl<F: Future + Send> Future for Fair<F> {
         let polled = this.guest.as_mut().poll(cx);
         drop(permits);
         if polled.is_pending() && this.slice.expired.swap(false, Ordering::Relaxed) {
+            // Threads that wait for this processor come first too: the system's
+            // own slices are several of ours.
+            std::thread::yield_now();
             let mut queued = this.queue();
             // Pending at least for its `yield_now`, which sees to the waking.
             match queued.as_mut().poll(cx) {

@@ -121,6 +121,11 @@ async fn assemble(
     attach(&kernel, terminal.clone(), FINISHES);
     attach(&kernel, Timer::new(port.clone()), DROPPED);
     attach(&kernel, State::new(port, kernel.states.clone()), DROPPED);
+    let processes = kernel.executor.clone();
+    tasks.spawn(
+        TaskKind::essential("processes"),
+        processes.run(tasks.token().clone()),
+    );
     let commander = kernel.clone();
     tasks.spawn(TaskKind::essential("kernel commands"), async move {
         while let Some((command, _)) = next_command(&commander, &mut commands).await {

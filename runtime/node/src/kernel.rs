@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mailbox::Mailbox;
 use crate::persist::ProcessMap;
-use crate::process::WasmProcess;
+use crate::process::{Executor, WasmProcess};
 use crate::readiness::Readiness;
 
 /// Events kept for slow terminals; a slower one skips and says so.
@@ -57,6 +57,8 @@ pub(crate) struct Kernel {
     /// The zero of all moments of this node.
     pub(crate) epoch: Instant,
     pub(crate) tasks: Tasks,
+    /// Runs the Wasm processes.
+    pub(crate) executor: Arc<Executor>,
     pub(crate) limits: NodeLimits,
     pub(crate) readiness: Readiness,
     /// Commands that modules send; processes run theirs themselves.
@@ -98,6 +100,7 @@ impl Kernel {
             shutdown: CancellationToken::new(),
             epoch: Instant::now(),
             tasks: parts.tasks,
+            executor: Arc::default(),
             limits: parts.limits,
             readiness: Readiness::default(),
             module_commands: parts.module_commands,

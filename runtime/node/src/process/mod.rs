@@ -4,6 +4,7 @@
 //! most one task runs a process, and it alone decides what its end means. A
 //! process stops when killed, when it ends for good, or with the node's tasks.
 
+mod executor;
 mod host;
 mod inbox;
 mod run;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kernel::Kernel;
 use crate::mailbox::{Mailbox, PROCESS_BOUNDS};
 
+pub(crate) use executor::Executor;
 pub(crate) use inbox::ReceiverSlot;
 pub(crate) use run::{prepare, run};
 

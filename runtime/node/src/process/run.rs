@@ -23,11 +23,9 @@ pub(crate) fn run(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>) {
     }
     let starting = Readiness::process_starts(kernel);
     let (kernel_, process) = (kernel.clone(), process.clone());
-    kernel
-        .tasks
-        .spawn(TaskKind::graceful("wasm process"), async move {
-            live(&kernel_, &process, starting).await;
-        });
+    kernel.executor.spawn(async move {
+        live(&kernel_, &process, starting).await;
+    });
 }
 
 /// Begins to make the component ready, ahead of the first run.

@@ -1,0 +1,227 @@
+//! Runs the Wasm processes of one node as one task.
+//!
+//! A message between two processes of a node then wakes its receiver without
+//! the host's scheduler: no other thread is woken, none steals the receiver.
+//! What it costs: the processes of a node share one core at a time (modules
+//! are tasks of their own). Invariants: a process that panics ends alone; the
+//! task gives its thread back after [`TURN`] and one guest's slice. Stops when
+//! its token is cancelled and every process has ended.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::task::AtomicWaker;
+use futures::{FutureExt, StreamExt};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Times the set is looked through before other nodes get their turn.
+const ROUNDS: usize = 256;
+/// Time after which no further process is polled before other nodes get their
+/// turn. A guest that computes goes on to the end of its own slice.
+const TURN: Duration = Duration::from_micros(200);
+
+/// Takes processes in; see the module's documentation.
+#[derive(Default)]
+pub(crate) struct Executor {
+    /// Processes that the task has not taken over yet; the plan bounds how
+    /// many there can be.
+    incoming: Mutex<Vec<Process>>,
+    arrived: Notify,
+    turn: Arc<Turn>,
+}
+
+/// The end of the task's present turn.
+#[derive(Default)]
+struct Turn(Mutex<Option<Instant>>);
+
+impl Turn {
+    fn begin(&self) {
+        *self.0.lock() = Some(Instant::now() + TURN);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.lock().is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+/// One process, polled only while the turn lasts.
+struct Process {
+    life: BoxFuture<'static, ()>,
+    turn: Arc<Turn>,
+}
+
+impl Future for Process {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.turn.is_over() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.life.poll_unpin(context)
+    }
+}
+
+impl Executor {
+    /// Has the task run `process`.
+    pub(crate) fn spawn(&self, process: impl Future<Output = ()> + Send + 'static) {
+        let alone = AssertUnwindSafe(process).catch_unwind().map(|ended| {
+            if ended.is_err() {
+                tracing::error!("the task of a process panicked");
+            }
+        });
+        self.incoming.lock().push(Process {
+            life: alone.boxed(),
+            turn: self.turn.clone(),
+        });
+        self.arrived.notify_one();
+    }
+
+    /// The task itself.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut processes = FuturesUnordered::new();
+        let wake = Arc::new(InnerWake::default());
+        loop {
+            processes.extend(self.incoming.lock().drain(..));
+            let stopping = stop.is_cancelled();
+            if stopping && processes.is_empty() {
+                return;
+            }
+            let rounds = tokio::task::unconstrained(Rounds {
+                processes: &mut processes,
+                wake: &wake,
+                turn: &self.turn,
+            });
+            tokio::select! {
+                () = stop.cancelled(), if !stopping => {}
+                () = self.arrived.notified() => {}
+                () = rounds => {}
+            }
+        }
+    }
+}
+
+/// Polls the set until nothing in it is ready; completes when it is empty.
+struct Rounds<'a> {
+    processes: &'a mut FuturesUnordered<Process>,
+    wake: &'a Arc<InnerWake>,
+    turn: &'a Turn,
+}
+
+/// Wakes the task, unless the task is polling: then it only takes a note.
+#[derive(Default)]
+struct InnerWake {
+    noted: AtomicBool,
+    polling: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for InnerWake {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // In this order, against the opposite order in `Rounds::poll`: one of
+        // the two sees the other.
+        self.noted.store(true, Ordering::SeqCst);
+        if !self.polling.load(Ordering::SeqCst) {
+            self.task.wake();
+        }
+    }
+}
+
+impl Future for Rounds<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let wake = self.wake.clone();
+        wake.task.register(context.waker());
+        wake.polling.store(true, Ordering::SeqCst);
+        let waker = Waker::from(wake.clone());
+        let mut inner = Context::from_waker(&waker);
+        self.turn.begin();
+        for _ in 0..ROUNDS {
+            if self.turn.is_over() {
+                break;
+            }
+            wake.noted.store(false, Ordering::SeqCst);
+            match self.processes.poll_next_unpin(&mut inner) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) => {
+                    wake.polling.store(false, Ordering::SeqCst);
+                    return Poll::Pending;
+                }
+                Poll::Pending => {
+                    wake.polling.store(false, Ordering::SeqCst);
+                    if !wake.noted.load(Ordering::SeqCst) {
+                        return Poll::Pending;
+                    }
+                    wake.polling.store(true, Ordering::SeqCst);
+                }
+            }
+        }
+        wake.polling.store(false, Ordering::SeqCst);
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn processes_talk_and_one_panic_ends_one_process() {
+        let executor = Arc::new(Executor::default());
+        let stop = CancellationToken::new();
+        let (to_b, mut at_b) = mpsc::channel(1);
+        let (to_a, mut at_a) = mpsc::channel(1);
+        let (done, mut finished) = mpsc::channel(1);
+        executor.spawn(async { panic!("on purpose") });
+        executor.spawn(async move {
+            for round in 0..1000 {
+                to_b.send(round).await.unwrap();
+                assert_eq!(at_a.recv().await, Some(round));
+            }
+            done.send(()).await.unwrap();
+        });
+        executor.spawn(async move {
+            while let Some(round) = at_b.recv().await {
+                if to_a.send(round).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let running = executor.clone().run(stop.clone());
+        tokio::pin!(running);
+        tokio::select! {
+            () = &mut running => panic!("it ends when told only"),
+            done = finished.recv() => assert_eq!(done, Some(())),
+        }
+        // One that comes late, from another thread, is run too.
+        let (late, came) = tokio::sync::oneshot::channel();
+        let elsewhere = executor.clone();
+        std::thread::spawn(move || {
+            elsewhere.spawn(async move { late.send(()).unwrap() });
+        });
+        tokio::select! {
+            () = &mut running => panic!("it ends when told only"),
+            came = came => came.unwrap(),
+        }
+        stop.cancel();
+        running.await;
+    }
+}
