@@ -128,7 +128,12 @@ async fn serve(
         _ = interrupt.recv() => bail!("stopped by a signal before the host was ready"),
     };
     say(&format!("berth ready {}", host.ready_json()))?;
-    tracing::info!("ready");
+    let ready = host.ready_json();
+    tracing::info!(
+        dashboard = ready["dashboard"].as_str(),
+        ssh = ready["ssh"].as_str(),
+        "ready; `berth operator create EMAIL` makes an operator"
+    );
 
     let failed = tokio::select! {
         _ = terminate.recv() => None,
