@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 /// A source of random bytes.
 pub trait Entropy: Send + Sync + std::fmt::Debug {
     /// Fills `out` with random bytes.
@@ -30,8 +32,43 @@ impl Entropy for OsEntropy {
     }
 }
 
-/// A predictable generator for tests and for message ids, which need to be
-/// distinct but not secret (SplitMix64).
+/// The operating system's generator, asked for many bytes at a time: for what
+/// needs a few often, such as message ids, which nobody may guess.
+#[derive(Debug)]
+pub struct PooledEntropy(Mutex<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    bytes: [u8; 1024],
+    used: usize,
+}
+
+impl Default for PooledEntropy {
+    fn default() -> Self {
+        let (bytes, used) = ([0; 1024], 1024);
+        Self(Mutex::new(Pool { bytes, used }))
+    }
+}
+
+impl Entropy for PooledEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        if out.len() > 64 {
+            return OsEntropy.fill(out);
+        }
+        let mut pool = self.0.lock();
+        if pool.used + out.len() > pool.bytes.len() {
+            OsEntropy.fill(&mut pool.bytes);
+            pool.used = 0;
+        }
+        let (from, to) = (pool.used, pool.used + out.len());
+        out.copy_from_slice(&pool.bytes[from..to]);
+        // Given out once, and not kept.
+        pool.bytes[from..to].fill(0);
+        pool.used = to;
+    }
+}
+
+/// A predictable generator for tests (SplitMix64).
 #[derive(Debug)]
 pub struct SeededEntropy(AtomicU64);
 

@@ -18,7 +18,7 @@ mod tasks;
 pub use backoff::Backoff;
 pub use barrier::{Barrier, BarrierGuard};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use entropy::{Entropy, OsEntropy, PooledEntropy, SeededEntropy};
 pub use gate::{Gate, GateClosed, GateGuard};
 pub use tasks::{OnError, TaskKind, Tasks};
 

@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+/// How long dropped tasks and blocking work may take to end.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+
 /// What a failed task means for its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
@@ -174,7 +177,8 @@ impl Tasks {
             return true;
         }
         self.abort.cancel();
-        self.tracker.wait().await;
+        // Blocking work cannot be dropped; what is left of it is abandoned.
+        let _ = tokio::time::timeout(LAST_GRACE, self.tracker.wait()).await;
         false
     }
 }

@@ -228,6 +228,7 @@ impl Kernel {
 impl Kernel {
     /// Breaks the circle of kernel, mailboxes and processes once nothing runs.
     pub(crate) fn forget_everything(&self) {
+        self.executor.close();
         self.mailboxes.write().clear();
         self.processes.write().clear();
     }

@@ -72,13 +72,16 @@ impl Node {
         let failed = self.status.send_if_modified(|status| {
             let running = matches!(status, NodeStatus::Booting | NodeStatus::Active);
             if running {
-                *status = NodeStatus::Broken("a part of the node failed".into());
+                *status = NodeStatus::Stopping;
             }
             running
         });
         if failed {
             tracing::error!(node = %self.kernel.our, "a module of the node failed");
+            // Told only when nothing is left: whoever hears it may boot anew.
             self.wind_down().await;
+            let reason = "a part of the node failed".to_owned();
+            self.status.send_replace(NodeStatus::Broken(reason));
         }
     }
 }

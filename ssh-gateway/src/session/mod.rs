@@ -316,7 +316,12 @@ impl Session {
             .spawn(TaskKind::graceful("ssh-session"), async move {
                 let work = async {
                     match line {
-                        Some(line) => line::exec(&job, &outlet, &line, &interrupt, http_port).await,
+                        Some(line) => {
+                            // A line reads nothing: what is sent is discarded
+                            // instead of holding up the connection.
+                            drop(inlet);
+                            line::exec(&job, &outlet, &line, &interrupt, http_port).await
+                        }
                         None if with_terminal => {
                             terminal::run(&job, &outlet, inlet, size, &interrupt).await
                         }

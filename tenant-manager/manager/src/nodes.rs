@@ -233,6 +233,7 @@ async fn create(
     let (seal, keys) = TenantSeal::create(id, &inner.identity.kek, &*inner.entropy)
         .map_err(|e| failed(e.to_string()))?;
     let (_, ssh) = ssh_access(inner, id, &seal).map_err(|e| failed(e.to_string()))?;
+    refuse_full_account(inner, principal).await?;
     let hasher = inner.accounts.hasher();
     let login = hasher.node_verifiers(password, name.to_string()).await;
     let new = NewTenant {
@@ -262,6 +263,24 @@ async fn create(
     let tenant = added.map_err(|e| failed(e.to_string()))?;
     inner.reconcile(&tenant);
     Ok(inner.view(&tenant))
+}
+
+/// Refuses an account that is at its limit before its password costs anything.
+/// The database decides; this only spares the work.
+async fn refuse_full_account(inner: &Inner, principal: &Principal) -> Result<(), CreateError> {
+    let Ok(account) = inner.accounts.account(principal).await else {
+        return Ok(());
+    };
+    let tenants = inner.registry.read().of_account(principal.account());
+    let kept = tenants
+        .iter()
+        .filter(|tenant| tenant.state.lock().desired != DesiredState::Archived)
+        .count();
+    let limit = account.plan.nodes;
+    if kept >= usize::try_from(limit).unwrap_or(usize::MAX) {
+        return Err(CreateError::Quota { limit });
+    }
+    Ok(())
 }
 
 async fn grant(

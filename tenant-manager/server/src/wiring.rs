@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use lifecycle::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, TaskKind, Tasks};
+use lifecycle::{Clock, Entropy, OsEntropy, PooledEntropy, SystemClock, TaskKind, Tasks};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use node_engine::{Engine, EngineOptions, WorkerCommand};
 use node_runtime::{Distro, HostStore, Launcher, LauncherOptions};
@@ -146,8 +146,7 @@ async fn ground(
         store: store.clone(),
         distro,
         clock: clock.clone(),
-        // Message ids need to be distinct, and hard to guess from outside.
-        entropy: Arc::new(SeededEntropy::new(OsEntropy.next_u64())),
+        entropy: Arc::new(PooledEntropy::default()),
         tasks: guests.clone(),
         tls: config
             .public_url

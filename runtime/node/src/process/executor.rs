@@ -31,13 +31,22 @@ const ROUNDS: usize = 256;
 const TURN: Duration = Duration::from_micros(200);
 
 /// Takes processes in; see the module's documentation.
-#[derive(Default)]
 pub(crate) struct Executor {
     /// Processes that the task has not taken over yet; the plan bounds how
-    /// many there can be.
-    incoming: Mutex<Vec<Process>>,
+    /// many there can be. `None` once closed.
+    incoming: Mutex<Option<Vec<Process>>>,
     arrived: Notify,
     turn: Arc<Turn>,
+}
+
+impl Default for Executor {
+    fn default() -> Self {
+        Self {
+            incoming: Mutex::new(Some(Vec::new())),
+            arrived: Notify::new(),
+            turn: Arc::default(),
+        }
+    }
 }
 
 /// The end of the task's present turn.
@@ -73,6 +82,14 @@ impl Future for Process {
 }
 
 impl Executor {
+    /// Drops what no task will run any more; to be called once the task has
+    /// ended.
+    pub(crate) fn close(&self) {
+        // Dropped outside the lock: a process may hold what locks again.
+        let dropped = self.incoming.lock().take();
+        drop(dropped);
+    }
+
     /// Has the task run `process`.
     pub(crate) fn spawn(&self, process: impl Future<Output = ()> + Send + 'static) {
         let alone = AssertUnwindSafe(process).catch_unwind().map(|ended| {
@@ -80,10 +97,13 @@ impl Executor {
                 tracing::error!("the task of a process panicked");
             }
         });
-        self.incoming.lock().push(Process {
+        let process = Process {
             life: alone.boxed(),
             turn: self.turn.clone(),
-        });
+        };
+        if let Some(incoming) = self.incoming.lock().as_mut() {
+            incoming.push(process);
+        }
         self.arrived.notify_one();
     }
 
@@ -92,9 +112,11 @@ impl Executor {
         let mut processes = FuturesUnordered::new();
         let wake = Arc::new(InnerWake::default());
         loop {
-            processes.extend(self.incoming.lock().drain(..));
+            let arrived = self.incoming.lock().as_mut().map(std::mem::take);
+            processes.extend(arrived.into_iter().flatten());
             let stopping = stop.is_cancelled();
-            if stopping && processes.is_empty() {
+            let empty = processes.is_empty();
+            if stopping && empty {
                 return;
             }
             let rounds = tokio::task::unconstrained(Rounds {
@@ -105,7 +127,7 @@ impl Executor {
             tokio::select! {
                 () = stop.cancelled(), if !stopping => {}
                 () = self.arrived.notified() => {}
-                () = rounds => {}
+                () = rounds, if !empty => {}
             }
         }
     }
@@ -160,7 +182,7 @@ impl Future for Rounds<'_> {
                 Poll::Ready(Some(())) => {}
                 Poll::Ready(None) => {
                     wake.polling.store(false, Ordering::SeqCst);
-                    return Poll::Pending;
+                    return Poll::Ready(());
                 }
                 Poll::Pending => {
                     wake.polling.store(false, Ordering::SeqCst);
@@ -221,7 +243,24 @@ mod tests {
             () = &mut running => panic!("it ends when told only"),
             came = came => came.unwrap(),
         }
-        stop.cancel();
-        running.await;
+        // One that ends only because of the stop is waited for, and no longer.
+        let told = stop.clone();
+        executor.spawn(async move { told.cancelled().await });
+        tokio::select! {
+            () = &mut running => panic!("it ends when told only"),
+            () = tokio::task::yield_now() => stop.cancel(),
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(5), running).await;
+        assert!(ended.is_ok(), "it noticed its own end");
+    }
+
+    #[tokio::test]
+    async fn after_closing_nothing_is_kept() {
+        let executor = Executor::default();
+        let held = Arc::new(());
+        executor.close();
+        let late = held.clone();
+        executor.spawn(async move { drop(late) });
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }

@@ -18,6 +18,8 @@ use tokio::time::{Instant, Sleep};
 /// Messages kept while a process waits for one answer; beyond that the
 /// mailbox is left alone, and its senders feel the back-pressure.
 const MAX_KEPT: usize = 4096;
+/// The same in bytes.
+const MAX_KEPT_BYTES: usize = 32 << 20;
 
 /// The receiving end of a mailbox between two lives of its process, so that
 /// queued messages survive a restart.
@@ -43,6 +45,7 @@ pub(crate) struct Inbox {
     slot: ReceiverSlot,
     /// Met while waiting for something else, with their arrival.
     kept: VecDeque<(KernelMessage, Moment)>,
+    kept_bytes: usize,
     /// The zero of all moments of the node.
     epoch: Instant,
     /// Armed for some deadline, not later than the next one to wait for: a
@@ -69,6 +72,7 @@ impl Inbox {
             receiver,
             slot,
             kept: VecDeque::new(),
+            kept_bytes: 0,
             epoch,
             timer: None,
         }
@@ -92,6 +96,7 @@ impl Inbox {
                 return Next::Due;
             }
             if let Some((message, _)) = self.kept.pop_front() {
+                self.kept_bytes = self.kept_bytes.saturating_sub(message.cost());
                 return Next::Message(message);
             }
         }
@@ -159,13 +164,14 @@ impl Inbox {
             .position(|(message, _)| conversation.classify(message, awaited) == Awaited::Answer)
             && let Some((message, _)) = self.kept.remove(at)
         {
+            self.kept_bytes = self.kept_bytes.saturating_sub(message.cost());
             return Next::Message(message);
         }
         loop {
             let Some(due) = conversation.deadline_of(awaited) else {
                 return Next::Due;
             };
-            if self.kept.len() >= MAX_KEPT {
+            if self.kept.len() >= MAX_KEPT || self.kept_bytes >= MAX_KEPT_BYTES {
                 // Nothing more is taken, so the answer cannot be seen either.
                 tokio::time::sleep_until(self.epoch + due.as_elapsed()).await;
                 return Next::Due;
@@ -185,6 +191,7 @@ impl Inbox {
 
     fn keep(&mut self, message: KernelMessage, arrived: Instant) {
         let arrived = self.moment(arrived);
+        self.kept_bytes += message.cost();
         self.kept.push_back((message, arrived));
     }
 }

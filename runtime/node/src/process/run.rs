@@ -3,10 +3,11 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::FutureExt;
-use lifecycle::TaskKind;
-use node_engine::Exit;
+use lifecycle::{Backoff, TaskKind};
+use node_engine::{Exit, PrepareError};
 use node_kernel::{ExitPlan, ExitReason, RestartBackoff, exit_message, on_exit};
 use node_services::{NodeEvent, ProcessExit};
 use tokio::time::Instant;
@@ -15,6 +16,10 @@ use super::WasmProcess;
 use super::host::Host;
 use crate::kernel::Kernel;
 use crate::readiness::{Readiness, Starting};
+
+/// Shortest and longest pause before a component that the host was too busy to
+/// compile is tried again.
+const COMPILE_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Starts the task of `process` unless it runs already.
 pub(crate) fn run(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>) {
@@ -78,20 +83,18 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
         };
         match plan {
             ExitPlan::Keep => return,
-            ExitPlan::Remove { revoke } => {
-                let persist = kernel.remove(&process.id, revoke);
-                kernel.save_if(persist == Some(true)).await;
-                return;
-            }
+            ExitPlan::Remove { revoke } => return leave(kernel, process, revoke).await,
             ExitPlan::SendThenRemove(requests) => {
                 for request in requests {
                     let id = kernel.fresh_id();
                     let message = exit_message(&kernel.table.read(), &process.id, request, id);
-                    kernel.send_from_process(message).await;
+                    tokio::select! {
+                        biased;
+                        () = process.killed.cancelled() => return,
+                        _ = kernel.send_from_process(message) => {}
+                    }
                 }
-                let persist = kernel.remove(&process.id, true);
-                kernel.save_if(persist == Some(true)).await;
-                return;
+                return leave(kernel, process, true).await;
             }
             ExitPlan::Restart { after } => {
                 tokio::select! {
@@ -100,6 +103,19 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
                 }
             }
         }
+    }
+}
+
+/// Removes a process that has ended for good, unless another has its id by now.
+async fn leave(kernel: &Kernel, process: &Arc<WasmProcess>, revoke: bool) {
+    let ours = kernel
+        .processes
+        .read()
+        .get(&process.id)
+        .is_some_and(|now| Arc::ptr_eq(now, process));
+    if ours {
+        let persist = kernel.remove(&process.id, revoke);
+        kernel.save_if(persist == Some(true)).await;
     }
 }
 
@@ -114,12 +130,19 @@ fn told(exit: Exit) -> ProcessExit {
 
 /// One life of a process, from its first instruction to its end.
 async fn once(kernel: &Arc<Kernel>, process: &WasmProcess, starting: Option<Starting>) -> Exit {
-    let component = match process.component(kernel).await {
-        Ok(component) => component,
-        Err(error) => {
-            return Exit::NotInstantiable {
-                message: error.to_string(),
-            };
+    let mut pauses = Backoff::new(COMPILE_PAUSES.0, COMPILE_PAUSES.1);
+    let component = loop {
+        match process.component(kernel).await {
+            Ok(component) => break component,
+            // Not the component's fault: it waits for its turn.
+            Err(PrepareError::Busy | PrepareError::Host(_)) => {
+                tokio::time::sleep(pauses.next_delay()).await;
+            }
+            Err(error) => {
+                return Exit::NotInstantiable {
+                    message: error.to_string(),
+                };
+            }
         }
     };
     let host = Host::new(kernel.clone(), &process.id, process.slot.clone(), starting);

@@ -95,8 +95,8 @@ impl HttpServer {
                 return Some(self.login.page(subdomain, wanted(head), None));
             }
         }
-        (flags.local_only && origin == Origin::Public)
-            .then(|| respond::empty(StatusCode::FORBIDDEN))
+        let foreign = origin == Origin::Public || sent_by_a_foreign_page(head);
+        (flags.local_only && foreign).then(|| respond::empty(StatusCode::FORBIDDEN))
     }
 
     /// A secure path lives on its package's own subdomain; elsewhere the
@@ -217,5 +217,6 @@ fn sent_by_a_foreign_page(head: &Parts) -> bool {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    !(matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.ends_with(".localhost"))
+    // Names below `localhost` are other tenants' pages.
+    !matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }

@@ -21,6 +21,12 @@ pub(super) const MAX_ROUTES: usize = 4096;
 pub(super) const MAX_CONTENT_BYTES: usize = 64 << 20;
 /// Longest path that can be bound.
 pub(super) const MAX_PATH: usize = 1024;
+/// Most segments of a path with parameters: matching is quadratic in them.
+pub(super) const MAX_SEGMENTS: usize = 32;
+/// Most bound paths of a node that have parameters: each is tried in turn.
+pub(super) const MAX_PATTERNS: usize = 256;
+/// Most segments of a requested path that is compared with parameters.
+const MAX_REQUESTED: usize = 256;
 /// The process that owns the root.
 const HOMEPAGE: &str = "homepage:homepage:sys";
 
@@ -86,6 +92,12 @@ pub(super) enum BindError {
     /// Longer than [`MAX_PATH`].
     #[error("the path is longer than {MAX_PATH} bytes")]
     LongPath,
+    /// More than [`MAX_SEGMENTS`].
+    #[error("a path with parameters may have {MAX_SEGMENTS} segments")]
+    LongPattern,
+    /// [`MAX_PATTERNS`] reached.
+    #[error("this node has {MAX_PATTERNS} bound paths with parameters already: unbind some")]
+    PatternsFull,
     /// [`MAX_ROUTES`] reached.
     #[error("this node has {MAX_ROUTES} bound paths already: unbind some")]
     RoutesFull,
@@ -258,6 +270,15 @@ impl Routes {
             path,
             flags,
         };
+        if !route.is_literal() {
+            if route.path.split('/').count() > MAX_SEGMENTS + 1 {
+                return Err(BindError::LongPattern);
+            }
+            let patterns: usize = self.patterns.values().map(Vec::len).sum();
+            if patterns >= MAX_PATTERNS && self.get(&route).is_none() {
+                return Err(BindError::PatternsFull);
+            }
+        }
         let old = self.get(&route).map_or(0, |old| old.content_bytes());
         let replaces = self.get(&route).is_some();
         if self.content_bytes - old + route.content_bytes() > MAX_CONTENT_BYTES {
@@ -346,7 +367,10 @@ impl Routes {
             return Some((Arc::clone(route), BTreeMap::new()));
         }
         let rest = path.strip_prefix('/')?;
-        let parts: Vec<&str> = rest.split('/').collect();
+        let parts: Vec<&str> = rest.split('/').take(MAX_REQUESTED + 1).collect();
+        if parts.len() > MAX_REQUESTED {
+            return None;
+        }
         let under = |key: &str| {
             self.patterns
                 .get(key)

@@ -102,6 +102,26 @@ fn only_new_editions_fall_back_to_their_root_and_unbound_stays_unbound() {
 }
 
 #[test]
+fn paths_with_parameters_are_few_and_short() {
+    let app = id("p:k:g");
+    let mut routes = Routes::default();
+    let long = "/:a".repeat(MAX_SEGMENTS);
+    assert_eq!(
+        routes.bind(&app, &long, open()),
+        Err(BindError::LongPattern)
+    );
+    for n in 0..MAX_PATTERNS {
+        routes.bind(&app, &format!("/{n}/:a"), open()).unwrap();
+    }
+    let one_more = routes.bind(&app, "/more/:a", open());
+    assert_eq!(one_more, Err(BindError::PatternsFull));
+    routes.bind(&app, "/7/:a", open()).unwrap();
+    assert!(routes.find("/p:k:g/7/x").is_some());
+    let endless = format!("/p:k:g/7{}", "/x".repeat(5000));
+    assert!(routes.find(&endless).is_none_or(|found| found.by_fallback));
+}
+
+#[test]
 fn the_table_is_bounded_and_marks_make_room() {
     let app = id("p:k:g");
     let mut routes = Routes::default();

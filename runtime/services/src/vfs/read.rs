@@ -13,6 +13,8 @@ use super::path::VfsPath;
 
 /// Most entries a directory listing may have.
 const MAX_ENTRIES: usize = 65_536;
+/// Most bytes of paths in a directory listing.
+const MAX_LISTING: usize = 4 << 20;
 /// Bytes hashed at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -125,14 +127,17 @@ impl Disk {
         let _tree = self.tree.read();
         let place = self.place(path);
         let mut entries = Vec::new();
+        let mut listed = 0;
         for entry in place.jail.dir(place.relative)?.entries()? {
             let entry = entry?;
-            if entries.len() == MAX_ENTRIES {
+            let name = entry.file_name();
+            listed += path.as_str().len() + name.len();
+            if entries.len() == MAX_ENTRIES || listed > MAX_LISTING {
                 return Err(VfsError::Io(io::Error::other(format!(
-                    "the directory has more than {MAX_ENTRIES} entries"
+                    "the directory has more than {MAX_ENTRIES} entries, or their paths more \
+                     than {MAX_LISTING} bytes"
                 ))));
             }
-            let name = entry.file_name();
             entries.push(DirEntry {
                 path: format!("{}/{}", path.as_str(), name.to_string_lossy()),
                 file_type: kind(entry.file_type()?),

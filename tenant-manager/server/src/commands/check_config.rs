@@ -47,12 +47,14 @@ fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
+    // Options of the URL may name a password too.
+    let rest = rest.split('?').next().unwrap_or_default();
     match rest.rsplit_once('@') {
         Some((user, host)) => {
             let user = user.split(':').next().unwrap_or_default();
             format!("{scheme}://{user}@{host}")
         }
-        None => url.to_owned(),
+        None => format!("{scheme}://{rest}"),
     }
 }
 
@@ -67,5 +69,9 @@ mod tests {
             "postgres://me@db:5432/x"
         );
         assert_eq!(without_password("postgres://db/x"), "postgres://db/x");
+        assert_eq!(
+            without_password("postgres://db/x?user=me&password=secret"),
+            "postgres://db/x"
+        );
     }
 }
