@@ -132,7 +132,8 @@ async fn foreign_pages_in_the_owners_browser_cannot_use_the_tunnel() {
     for (origin, wanted) in [
         ("http://localhost:9090", StatusCode::OK),
         ("http://127.0.0.1:9090", StatusCode::OK),
-        ("http://alice.localhost:8000", StatusCode::OK),
+        // Another tenant's page, on a host of that name.
+        ("http://mallory.localhost:8000", StatusCode::FORBIDDEN),
         ("https://evil.example", StatusCode::FORBIDDEN),
         ("http://localhost.evil.example:9090", StatusCode::FORBIDDEN),
         ("null", StatusCode::FORBIDDEN),
