@@ -162,7 +162,7 @@ impl Running {
             .unwrap();
         let mut command = command(data, extra);
         if let Some(user) = user {
-            command.uid(user).gid(user);
+            command = installed_for(user, data, &command);
         }
         let mut child = command
             .stdin(Stdio::null())
@@ -193,6 +193,32 @@ impl Drop for Running {
             eprintln!("--- end of the host's log ---\n{text}");
         }
     }
+}
+
+/// The same command with a copy of the binary and its packages where `user`
+/// reaches them, whatever directory they were built in.
+fn installed_for(user: u32, data: &Path, original: &Command) -> Command {
+    let from = Path::new(env!("CARGO_BIN_EXE_berth")).parent().unwrap();
+    let to = data.with_extension("bin");
+    let program = to.join("berth");
+    if !program.exists() {
+        let packages = Path::new("berth-packages");
+        let artifacts = packages.join("artifacts");
+        for directory in [packages, &artifacts] {
+            std::fs::create_dir_all(to.join(directory)).unwrap();
+            for entry in std::fs::read_dir(from.join(directory)).unwrap() {
+                let entry = entry.unwrap();
+                if entry.path().is_file() {
+                    let copy = to.join(directory).join(entry.file_name());
+                    std::fs::copy(entry.path(), copy).unwrap();
+                }
+            }
+        }
+        std::fs::copy(from.join("berth"), &program).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.args(original.get_args()).uid(user).gid(user);
+    command
 }
 
 /// The command line of a host on free ports.
