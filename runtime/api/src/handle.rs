@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    HttpRequest, HttpResponse, LineOutcome, NodeSpec, Origin, TenantKey, TerminalSession,
-    TerminalSize,
+    HttpRequest, HttpResponse, LineOutcome, LoginVerifiers, NodeSpec, Origin, Secret, TenantKey,
+    TerminalSession, TerminalSize,
 };
 
 /// How far a node is. `Booting → Active → Stopping → Stopped`; a node that
@@ -93,8 +93,17 @@ pub trait NodeHandle: Send + Sync + std::fmt::Debug {
     /// When a person or another node last used it.
     fn last_activity(&self) -> Timestamp;
 
-    /// Answers one HTTP request. Never fails: trouble is an HTTP status.
+    /// Answers one HTTP request. Never fails: trouble is an HTTP status. 101
+    /// is answered only to a request that carries an [`Upgrade`](crate::Upgrade).
     async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse;
+
+    /// A `Set-Cookie` value that signs a browser in as the owner, for the
+    /// node's own host; `secure` where the browser came by TLS.
+    fn login_cookie(&self, secure: bool) -> Option<String>;
+
+    /// Puts a new password and cookie key in place. Cookies made before are
+    /// worth nothing from then on, and WebSockets opened with one are closed.
+    fn renew_login(&self, login: LoginVerifiers, jwt_secret: Secret<[u8; 32]>);
 
     /// Serves HTTP/1.1 on `io` until the peer closes it or the node stops.
     async fn serve_http(&self, io: Box<dyn ByteStream>, origin: Origin);

@@ -14,6 +14,7 @@ mod http;
 mod secret;
 mod spec;
 mod terminal;
+mod upgrade;
 
 pub use crate::http::{BoxError, HttpBody, HttpRequest, HttpResponse, Origin, body, empty_body};
 pub use handle::{
@@ -22,3 +23,4 @@ pub use handle::{
 pub use secret::Secret;
 pub use spec::{LoginVerifiers, NodeLimits, NodeSecrets, NodeSpec, TenantKey};
 pub use terminal::{LineOutcome, TerminalInput, TerminalSession, TerminalSize};
+pub use upgrade::{Upgrade, Upgrading};

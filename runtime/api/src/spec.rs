@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use node_types::NodeName;
 
 use crate::Secret;
@@ -57,6 +58,9 @@ pub struct LoginVerifiers {
     pub sha256: [u8; 32],
     /// Of `0x` + hex of Argon2id(password, salt = node name): clients from 1.0.
     pub argon2id: [u8; 32],
+    /// The node's keys sealed with the password, as old clients expect them
+    /// in answer to a login; empty until it has been made.
+    pub keyfile: Bytes,
 }
 
 /// Bounds of one node, from its plan.

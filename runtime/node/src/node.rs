@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::{Tasks, Timestamp};
 use node_api::{
-    ByteStream, HttpRequest, HttpResponse, LineOutcome, NodeError, NodeHandle, NodeStatus,
-    NodeUsage, Origin, StopReason, TerminalSession, TerminalSize,
+    ByteStream, HttpRequest, HttpResponse, LineOutcome, LoginVerifiers, NodeError, NodeHandle,
+    NodeStatus, NodeUsage, Origin, Secret, StopReason, TerminalSession, TerminalSize,
 };
 use node_services::DiskQuota;
 use node_services::http_server::HttpServer;
@@ -120,6 +120,14 @@ impl NodeHandle for Node {
     async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
         let _open = self.activity.begin();
         self.http.handle(request, origin).await
+    }
+
+    fn login_cookie(&self, secure: bool) -> Option<String> {
+        self.http.login_cookie(secure)
+    }
+
+    fn renew_login(&self, login: LoginVerifiers, jwt_secret: Secret<[u8; 32]>) {
+        self.http.renew_login(login, &jwt_secret);
     }
 
     async fn serve_http(&self, io: Box<dyn ByteStream>, origin: Origin) {

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::{Clock, SystemClock, TaskKind, Tasks, Timestamp};
 use node_api::{
-    ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, NodeError, NodeHandle,
-    NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, StopReason, TenantKey, TerminalInput,
-    TerminalSession, TerminalSize,
+    ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, LoginVerifiers, NodeError,
+    NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Secret, StopReason,
+    TenantKey, TerminalInput, TerminalSession, TerminalSize,
 };
 use node_types::NodeName;
 use parking_lot::Mutex;
@@ -102,6 +102,13 @@ impl NodeHandle for Node {
     async fn http(&self, _request: HttpRequest, _origin: Origin) -> HttpResponse {
         HttpResponse::new(node_api::empty_body())
     }
+
+    fn login_cookie(&self, secure: bool) -> Option<String> {
+        let end = if secure { "; Secure" } else { "" };
+        Some(format!("kinode-auth_{}=fake; HttpOnly{end}", self.name()))
+    }
+
+    fn renew_login(&self, _: LoginVerifiers, _: Secret<[u8; 32]>) {}
 
     async fn serve_http(&self, io: Box<dyn ByteStream>, origin: Origin) {
         let stopping = self.tasks.token().clone();

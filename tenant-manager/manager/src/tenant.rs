@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lifecycle::Timestamp;
 use node_api::{LoginVerifiers, NodeLimits, NodeSpec, TenantKey};
 use node_types::NodeName;
@@ -123,6 +124,7 @@ impl Tenant {
             login: LoginVerifiers {
                 sha256: self.login.sha256,
                 argon2id: self.login.argon2id,
+                keyfile: Bytes::new(),
             },
             limits: NodeLimits {
                 memory_bytes: self.plan.memory_bytes,

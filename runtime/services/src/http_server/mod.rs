@@ -81,7 +81,7 @@ pub struct HttpServer {
     clock: Arc<dyn Clock>,
     routes: RwLock<Routes>,
     pending: Arc<Pending>,
-    login: Login,
+    login: RwLock<Arc<Login>>,
     public_bodies: Budget,
     tunnel_bodies: Budget,
     /// Whether every process has started; marked changed at each binding
@@ -113,7 +113,11 @@ impl HttpServer {
     ) -> Arc<Self> {
         let address = Address::new(config.our.clone(), module("http-server"));
         Arc::new(Self {
-            login: Login::new(&config),
+            login: RwLock::new(Arc::new(Login::new(
+                &config.our,
+                config.login.clone(),
+                &config.jwt_secret,
+            ))),
             public_bodies: Budget::new(config.public_message_bytes.saturating_mul(PUBLIC_BODIES)),
             tunnel_bodies: Budget::new(config.local_message_bytes.saturating_mul(TUNNEL_BODIES)),
             config,

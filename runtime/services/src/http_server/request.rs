@@ -91,8 +91,8 @@ impl HttpServer {
         if flags.authenticated {
             let subdomain = flags.secure.then_some(owner);
             let now = self.clock.now();
-            if !self.login.tokens.accepts(&head.headers, subdomain, now) {
-                return Some(self.login.page(subdomain, wanted(head), None));
+            if !self.login().tokens.accepts(&head.headers, subdomain, now) {
+                return Some(self.login().page(subdomain, wanted(head), None));
             }
         }
         let foreign = origin == Origin::Public || sent_by_a_foreign_page(head);

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::{Clock, ManualClock, TaskKind, Tasks, Timestamp};
 use node_api::{
-    ByteStream, HttpRequest, HttpResponse, LineOutcome, NodeError, NodeHandle, NodeStatus,
-    NodeUsage, Origin, StopReason, TerminalInput, TerminalSession, TerminalSize,
+    ByteStream, HttpRequest, HttpResponse, LineOutcome, LoginVerifiers, NodeError, NodeHandle,
+    NodeStatus, NodeUsage, Origin, Secret, StopReason, TerminalInput, TerminalSession,
+    TerminalSize,
 };
 use node_types::NodeName;
 use parking_lot::Mutex;
@@ -144,6 +145,13 @@ impl NodeHandle for FakeNode {
         let line = self.line(origin, request.method().as_str(), path);
         HttpResponse::new(node_api::body(line))
     }
+
+    fn login_cookie(&self, secure: bool) -> Option<String> {
+        let end = if secure { "; Secure" } else { "" };
+        Some(format!("kinode-auth_{}=fake; HttpOnly{end}", self.name()))
+    }
+
+    fn renew_login(&self, _: LoginVerifiers, _: Secret<[u8; 32]>) {}
 
     async fn serve_http(&self, mut io: Box<dyn ByteStream>, origin: Origin) {
         let cancelled = self.tasks.token().clone();

@@ -13,9 +13,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use lifecycle::Timestamp;
 use node_api::{
-    BoxError, ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, NodeError,
-    NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, StopReason, TenantKey,
-    TerminalSession, TerminalSize, body, empty_body,
+    BoxError, ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, LoginVerifiers,
+    NodeError, NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Secret,
+    StopReason, TenantKey, TerminalSession, TerminalSize, body, empty_body,
 };
 use node_types::NodeName;
 use tokio::sync::{Notify, mpsc, watch};
@@ -210,6 +210,13 @@ impl NodeHandle for FakeNode {
         }
         response
     }
+
+    fn login_cookie(&self, secure: bool) -> Option<String> {
+        let end = if secure { "; Secure" } else { "" };
+        Some(format!("kinode-auth_{}=fake; HttpOnly{end}", self.name()))
+    }
+
+    fn renew_login(&self, _: LoginVerifiers, _: Secret<[u8; 32]>) {}
 
     async fn serve_http(&self, _: Box<dyn ByteStream>, _: Origin) {}
 

@@ -9,18 +9,20 @@ mod page;
 mod password;
 mod token;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use node_api::{HttpBody, HttpResponse, LoginVerifiers, Origin};
+use node_api::{HttpBody, HttpResponse, LoginVerifiers, Origin, Secret};
 use node_types::{NodeName, ProcessId, alias};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use self::attempts::Attempts;
 use self::token::Tokens;
-use super::{Config, HttpServer, body as bodies, path, respond};
+use super::{HttpServer, body as bodies, path, respond};
 
 /// Largest login request.
 const MAX_LOGIN: u64 = 16 << 10;
@@ -56,12 +58,16 @@ enum Verdict {
 }
 
 impl Login {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(
+        our: &NodeName,
+        verifiers: LoginVerifiers,
+        jwt_secret: &Secret<[u8; 32]>,
+    ) -> Self {
         Self {
-            our: config.our.clone(),
-            verifiers: config.login.clone(),
+            our: our.clone(),
+            verifiers,
             attempts: Attempts::default(),
-            tokens: Tokens::new(&config.our, &config.jwt_secret),
+            tokens: Tokens::new(our, jwt_secret),
         }
     }
 
@@ -90,6 +96,23 @@ impl Login {
 }
 
 impl HttpServer {
+    /// What signs people in now.
+    pub(super) fn login(&self) -> Arc<Login> {
+        Arc::clone(&self.login.read())
+    }
+
+    /// A `Set-Cookie` value that signs a browser in as the owner.
+    #[must_use]
+    pub fn login_cookie(&self, secure: bool) -> Option<String> {
+        self.login().tokens.cookie(None, self.clock.now(), secure)
+    }
+
+    /// Puts a new password and cookie key in place: cookies made before are
+    /// worth nothing from then on.
+    pub fn renew_login(&self, login: LoginVerifiers, jwt_secret: &Secret<[u8; 32]>) {
+        *self.login.write() = Arc::new(Login::new(&self.config.our, login, jwt_secret));
+    }
+
     /// Answers `GET` and `POST /login`.
     pub(super) async fn login_request(
         &self,
@@ -102,7 +125,7 @@ impl HttpServer {
         let redirect = redirect.map(|(_, target)| target);
         if head.method == Method::GET {
             let target = redirect.as_deref().unwrap_or("/");
-            return self.login.page(None, target, None);
+            return self.login().page(None, target, None);
         }
         let mut charge = self.public_bodies.charge();
         let body = match bodies::read(body, None, MAX_LOGIN, &mut charge).await {
@@ -130,12 +153,13 @@ impl HttpServer {
         let Ok(subdomain) = subdomain(login.subdomain.as_deref()) else {
             return respond::json_string(StatusCode::BAD_REQUEST, "Failed to parse login info");
         };
-        let attempt = match self.login.attempts.begin() {
+        let current = self.login();
+        let attempt = match current.attempts.begin() {
             Ok(attempt) => attempt,
             Err(wait) => return too_many(wait),
         };
         let hash = Zeroizing::new(login.password_hash);
-        if !password::matches(&self.login.verifiers, &hash) {
+        if !password::matches(&current.verifiers, &hash) {
             return respond::json_string(StatusCode::INTERNAL_SERVER_ERROR, WRONG);
         }
         attempt.succeeded();
@@ -174,7 +198,7 @@ impl HttpServer {
             }
             Verdict::Wrong => {
                 let problem = Some("This is not the node's password.");
-                let mut answer = self.login.page(process.as_ref(), target, problem);
+                let mut answer = self.login().page(process.as_ref(), target, problem);
                 *answer.status_mut() = StatusCode::FORBIDDEN;
                 answer
             }
@@ -184,13 +208,14 @@ impl HttpServer {
     }
 
     async fn check_password(&self, password: Zeroizing<String>) -> Verdict {
-        let attempt = match self.login.attempts.begin() {
+        let current = self.login();
+        let attempt = match current.attempts.begin() {
             Ok(attempt) => attempt,
             Err(wait) => return Verdict::TooMany(wait),
         };
         let permit = tokio::time::timeout(
             password::HASHING_WAIT,
-            std::sync::Arc::clone(&self.config.hashing).acquire_owned(),
+            Arc::clone(&self.config.hashing).acquire_owned(),
         );
         let Ok(Ok(permit)) = permit.await else {
             // Not a wrong guess.
@@ -198,7 +223,7 @@ impl HttpServer {
             return Verdict::Busy;
         };
         let our = self.config.our.clone();
-        let verifiers = self.login.verifiers.clone();
+        let verifiers = current.verifiers.clone();
         let right = self.tasks.blocking(move || {
             let _permit = permit;
             password::is_right(&verifiers, &password, &our)
@@ -218,7 +243,7 @@ impl HttpServer {
         secure: bool,
     ) -> HttpResponse {
         let cookie = self
-            .login
+            .login()
             .tokens
             .cookie(subdomain, self.clock.now(), secure);
         match cookie.and_then(|text| HeaderValue::from_str(&text).ok()) {

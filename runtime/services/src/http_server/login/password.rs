@@ -69,7 +69,11 @@ mod tests {
         let older = digest(&older_hash("pass word"));
         let newer = digest(&newer_hash("pass word", &node).unwrap());
         assert_ne!(older, newer);
-        let only = |sha256, argon2id| LoginVerifiers { sha256, argon2id };
+        let only = |sha256, argon2id| LoginVerifiers {
+            sha256,
+            argon2id,
+            keyfile: bytes::Bytes::new(),
+        };
         assert!(is_right(&only(older, [0; 32]), "pass word", &node));
         assert!(is_right(&only([0; 32], newer), "pass word", &node));
         assert!(!is_right(&only(older, newer), "pass Word", &node));

@@ -46,6 +46,7 @@ fn config(tls: bool) -> Config {
         login: LoginVerifiers {
             sha256: Sha256::digest(hash_text(PASSWORD).as_bytes()).into(),
             argon2id: [0; 32],
+            keyfile: Bytes::new(),
         },
         public_message_bytes: PUBLIC_LIMIT,
         local_message_bytes: LOCAL_LIMIT,
