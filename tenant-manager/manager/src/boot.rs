@@ -54,11 +54,12 @@ async fn run(inner: &Arc<Inner>, tenant: &Arc<Tenant>, guard: SlotGuard) {
         return guard.rest();
     };
     tenant.state.lock().queued = false;
+    inner.slots.feed.changed(tenant.id);
     let began = Instant::now();
     let launched = launch(inner, tenant, permit).await;
     metrics::histogram!("berth_node_boot_seconds").record(began.elapsed().as_secs_f64());
     match launched {
-        Ok(handle) => became_active(inner, tenant, guard, handle).await,
+        Ok((handle, login)) => became_active(inner, tenant, guard, handle, login).await,
         Err(reason) => {
             metrics::counter!("berth_node_boots_total", "outcome" => "failed").increment(1);
             tracing::warn!("failed to boot the node: {reason}");
@@ -74,8 +75,8 @@ async fn launch(
     inner: &Arc<Inner>,
     tenant: &Arc<Tenant>,
     permit: crate::admission::BootPermit,
-) -> Result<Arc<dyn NodeHandle>, String> {
-    let spec = tenant
+) -> Result<(Arc<dyn NodeHandle>, u64), String> {
+    let (spec, login) = tenant
         .spec(&inner.data_dir, &inner.identity.kek)
         .map_err(|error| error.to_string())?;
     let launching = AssertUnwindSafe(inner.launcher.launch(spec)).catch_unwind();
@@ -90,7 +91,7 @@ async fn launch(
         }
     };
     match launched {
-        Ok(Ok(handle)) => Ok(handle),
+        Ok(Ok(handle)) => Ok((handle, login)),
         Ok(Err(error)) => Err(for_its_owner(&error)),
         Err(_panic) => {
             tracing::error!("booting the node panicked");
@@ -114,6 +115,7 @@ async fn became_active(
     tenant: &Arc<Tenant>,
     guard: SlotGuard,
     handle: Arc<dyn NodeHandle>,
+    login: u64,
 ) {
     let now = inner.clock.now();
     let node = TenantNode::new(handle, now);
@@ -139,13 +141,19 @@ async fn became_active(
     metrics::gauge!("berth_nodes_active").increment(1.0);
     inner.recorder.started(tenant.id, generation, now);
     watch(inner, tenant, &node);
-    guard.attach(node);
+    guard.attach(node.clone());
+    // A password set while it booted is put in place by one of two: whoever
+    // set it, if the node was attached by then, or else by this.
+    if let Err(error) = tenant.catch_up_login(&*node.handle, login, &inner.identity.kek) {
+        tracing::error!("failed to renew the node's login: {error}");
+    }
     tracing::info!("the node is active");
 }
 
 /// Keeps the failure, and comes back when it may be tried again.
 pub(crate) fn failed(inner: &Arc<Inner>, tenant: &Arc<Tenant>, reason: String) {
     let wait = tenant.state.lock().breaker.failed(reason, Instant::now());
+    inner.slots.feed.changed(tenant.id);
     let (inner, tenant) = (inner.clone(), tenant.clone());
     let tasks = inner.tasks.clone();
     tasks.spawn(TaskKind::abortable("retry boot"), async move {

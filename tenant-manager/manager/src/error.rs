@@ -110,6 +110,28 @@ pub enum NodeOpError {
     Unavailable(String),
 }
 
+/// Why a node's password was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodePasswordError {
+    /// The account has no such node.
+    #[error("you have no node with this label")]
+    NotFound,
+    /// The password breaks the rule.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// Its state does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// It cannot be done now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// A one-time link that signs nobody in: used, too old, or for another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this link has been used or is too old; open the node from the dashboard again")]
+pub struct RedeemError;
+
 /// Why an SSH password was not shown or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SshPasswordError {

@@ -276,9 +276,14 @@ impl TenantSeal {
         open(&self.key, &purpose.associated_data(self.tenant), sealed).ok_or(Unopenable)
     }
 
+    /// Opens a sealed key of this tenant.
+    pub(crate) fn open_key(&self, purpose: Purpose, sealed: &[u8]) -> Result<Key, Unopenable> {
+        exactly_32(self.open(purpose, sealed)?)
+    }
+
     /// Opens the node's secrets.
     pub(crate) fn secrets(&self, keys: &WrappedKeys) -> Result<NodeSecrets, Unopenable> {
-        let key = |purpose, sealed: &[u8]| exactly_32(self.open(purpose, sealed)?);
+        let key = |purpose, sealed: &[u8]| self.open_key(purpose, sealed);
         Ok(NodeSecrets {
             networking_key: key(Purpose::NetworkingKey, &keys.networking_key)?,
             jwt_secret: key(Purpose::JwtSecret, &keys.jwt_secret)?,

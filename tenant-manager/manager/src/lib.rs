@@ -13,11 +13,14 @@ mod accounts;
 mod admission;
 mod boot;
 mod breaker;
+mod changes;
 mod doors;
 mod error;
 mod hashing;
 mod keys;
+mod links;
 mod manager;
+mod node_password;
 mod nodes;
 mod principal;
 mod reconcile;
@@ -33,11 +36,13 @@ mod view;
 
 pub use access::{Lease, TenantAccess};
 pub use accounts::{AccountView, Accounts, NewAccount, NewSession};
+pub use changes::NodeChanges;
 pub use error::{
-    AccessError, AcquireError, AuthError, CreateError, NodeOpError, PromoteError, RegisterError,
-    SignInError, SshAuthError, SshPasswordError,
+    AccessError, AcquireError, AuthError, CreateError, NodeOpError, NodePasswordError,
+    PromoteError, RedeemError, RegisterError, SignInError, SshAuthError, SshPasswordError,
 };
 pub use keys::{HostIdentity, IdentityError};
+pub use links::OpenTicket;
 pub use manager::{Manager, ManagerLimits, ManagerOptions, StartError};
 pub use principal::Principal;
 pub use view::{Availability, NodeView, Reason, Usage};

@@ -19,6 +19,7 @@ use crate::accounts::{AccountView, Accounts, NewAccount, NewSession};
 use crate::admission::Admission;
 use crate::error::{AuthError, PromoteError, RegisterError, SignInError};
 use crate::keys::HostIdentity;
+use crate::links::Links;
 use crate::principal::Principal;
 use crate::recorder::Recorder;
 use crate::slots::Slots;
@@ -119,6 +120,7 @@ pub(crate) struct Inner {
     pub(crate) admission: Admission,
     pub(crate) recorder: Recorder,
     pub(crate) ssh_limiter: Mutex<Limiter>,
+    pub(crate) links: Links,
     /// A write may have happened that memory does not know of.
     pub(crate) reload: std::sync::atomic::AtomicBool,
 }
@@ -186,6 +188,7 @@ impl Manager {
             accounts,
             slots: Slots::default(),
             ssh_limiter: Mutex::default(),
+            links: Links::default(),
             reload: false.into(),
         });
         upkeep::start(&inner);
@@ -311,7 +314,10 @@ impl Inner {
             Step::CancelBoot => self.slots.cancel_boot(tenant.id),
             Step::Stop => stop::begin(self, tenant, StopReason::Owner, |_| true),
             Step::Purge => stop::begin_purge(self, tenant),
-            Step::Forget => self.registry.write().remove(tenant),
+            Step::Forget => {
+                self.registry.write().remove(tenant);
+                self.slots.feed.removed(tenant.id, tenant.account);
+            }
         }
     }
 }

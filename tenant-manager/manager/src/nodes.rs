@@ -261,6 +261,7 @@ async fn create(
     };
     let added = inner.registry.write().add(row);
     let tenant = added.map_err(|e| failed(e.to_string()))?;
+    inner.slots.feed.changed(tenant.id);
     inner.reconcile(&tenant);
     Ok(inner.view(&tenant))
 }
@@ -324,6 +325,7 @@ async fn grant(
             state.breaker.reset();
         }
     }
+    inner.slots.feed.changed(tenant.id);
     inner.reconcile(tenant);
     Ok(inner.view(tenant))
 }

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tenant_model::TenantId;
 use tokio_util::sync::CancellationToken;
 
+use crate::changes::Feed;
 use crate::reconcile::Observed;
 
 /// A node in its slot.
@@ -73,7 +74,11 @@ struct Map {
 
 /// See the module's documentation. Clones are the same map.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Slots(Arc<Mutex<Map>>);
+pub(crate) struct Slots {
+    map: Arc<Mutex<Map>>,
+    /// Told after every change of a slot.
+    pub(crate) feed: Feed,
+}
 
 /// What someone who wants the node finds.
 #[derive(Debug)]
@@ -103,7 +108,7 @@ pub(crate) struct SlotGuard {
 impl Slots {
     /// Enters the node if it runs.
     pub(crate) fn enter(&self, tenant: TenantId) -> Entry {
-        let map = self.0.lock();
+        let map = self.map.lock();
         if map.closing {
             return Entry::Closing;
         }
@@ -121,7 +126,7 @@ impl Slots {
 
     /// What the slot shows, with the node if it is attached.
     pub(crate) fn observe(&self, tenant: TenantId) -> (Observed, Option<Arc<TenantNode>>) {
-        match self.0.lock().slots.get(&tenant) {
+        match self.map.lock().slots.get(&tenant) {
             None => (Observed::Resting, None),
             Some(Slot::Attached(node)) => (Observed::Active, Some(node.clone())),
             Some(Slot::InProgress { doing, .. }) => {
@@ -137,7 +142,7 @@ impl Slots {
 
     /// Takes the slot of a tenant at rest, unless the host is going down.
     pub(crate) fn begin(&self, tenant: TenantId, doing: Doing) -> Option<SlotGuard> {
-        let mut map = self.0.lock();
+        let mut map = self.map.lock();
         if map.closing || map.slots.contains_key(&tenant) {
             return None;
         }
@@ -150,7 +155,7 @@ impl Slots {
         tenant: TenantId,
         agrees: impl FnOnce(&Arc<TenantNode>) -> bool,
     ) -> Option<(SlotGuard, Arc<TenantNode>)> {
-        let mut map = self.0.lock();
+        let mut map = self.map.lock();
         let Some(Slot::Attached(node)) = map.slots.get(&tenant) else {
             return None;
         };
@@ -177,6 +182,7 @@ impl Slots {
             cancel: cancel.clone(),
         };
         map.slots.insert(tenant, slot);
+        self.feed.changed(tenant);
         SlotGuard {
             slots: self.clone(),
             tenant,
@@ -192,7 +198,7 @@ impl Slots {
             doing: Doing::Booting,
             cancel,
             ..
-        }) = self.0.lock().slots.get(&tenant)
+        }) = self.map.lock().slots.get(&tenant)
         {
             cancel.cancel();
         }
@@ -200,7 +206,7 @@ impl Slots {
 
     /// Nothing begins any more but stopping; boots are cancelled.
     pub(crate) fn close(&self) {
-        let mut map = self.0.lock();
+        let mut map = self.map.lock();
         map.closing = true;
         for slot in map.slots.values() {
             if let Slot::InProgress { cancel, .. } = slot {
@@ -211,12 +217,12 @@ impl Slots {
 
     /// Whether the host is going down.
     pub(crate) fn is_closing(&self) -> bool {
-        self.0.lock().closing
+        self.map.lock().closing
     }
 
     /// Tenants with a running node, and barriers of what is in progress.
     pub(crate) fn busy(&self) -> (Vec<TenantId>, Vec<Barrier>) {
-        let map = self.0.lock();
+        let map = self.map.lock();
         let mut attached = Vec::new();
         let mut barriers = Vec::new();
         for (tenant, slot) in &map.slots {
@@ -253,11 +259,13 @@ impl SlotGuard {
 
 impl Drop for SlotGuard {
     fn drop(&mut self) {
-        let mut map = self.slots.0.lock();
+        let mut map = self.slots.map.lock();
         match self.old.take() {
             Some(node) => map.slots.insert(self.tenant, Slot::Attached(node)),
             None => map.slots.remove(&self.tenant),
         };
+        drop(map);
+        self.slots.feed.changed(self.tenant);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lifecycle::Timestamp;
-use node_api::{LoginVerifiers, NodeLimits, NodeSpec, TenantKey};
+use node_api::{LoginVerifiers, NodeHandle, NodeLimits, NodeSpec, TenantKey};
 use node_types::NodeName;
 use parking_lot::Mutex;
 use tenant_model::{
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::access::TenantAccess;
 use crate::admission::AccountPermits;
 use crate::breaker::Breaker;
-use crate::keys::{Key, TenantSeal, Unopenable};
+use crate::keys::{Key, Purpose, TenantSeal, Unopenable};
 use crate::reconcile::{Intent, Observed};
 use crate::slots::TenantNode;
 use crate::view::{NodeView, Usage};
@@ -34,7 +34,6 @@ pub(crate) struct Tenant {
     pub(crate) keys: WrappedKeys,
     pub(crate) permits: AccountPermits,
     incarnation: u32,
-    login: StoredVerifiers,
     plan: Plan,
     created_at: Timestamp,
     /// Held from a write to the database until memory says the same, so that
@@ -49,6 +48,7 @@ pub(crate) struct State {
     pub(crate) generation: Generation,
     pub(crate) desired: DesiredState,
     pub(crate) ssh: SshAccess,
+    pub(crate) login: LoginState,
     pub(crate) last_started: Option<Timestamp>,
     pub(crate) purge_at: Option<Timestamp>,
     /// It is to run now, not only on demand.
@@ -64,6 +64,26 @@ pub(crate) struct State {
     pub(crate) disk_bytes: u64,
 }
 
+/// What signs the owner in to the node.
+#[derive(Debug, Clone)]
+pub(crate) struct LoginState {
+    pub(crate) verifiers: StoredVerifiers,
+    /// Key of login cookies, sealed with the tenant key.
+    pub(crate) jwt_secret: Vec<u8>,
+    /// Raised with every new password.
+    pub(crate) version: u64,
+}
+
+impl LoginState {
+    pub(crate) fn verifiers(&self) -> LoginVerifiers {
+        LoginVerifiers {
+            sha256: self.verifiers.sha256,
+            argon2id: self.verifiers.argon2id,
+            keyfile: Bytes::new(),
+        }
+    }
+}
+
 impl Tenant {
     /// What the database keeps, in memory. A tenant that never ran is to run:
     /// its creation was interrupted.
@@ -75,6 +95,11 @@ impl Tenant {
             generation: row.generation,
             desired: row.desired,
             ssh: row.ssh,
+            login: LoginState {
+                verifiers: row.login,
+                jwt_secret: row.keys.jwt_secret.clone(),
+                version: 0,
+            },
             last_started: row.last_started_at,
             purge_at: row.purge_at,
             boot_wanted: row.last_started_at.is_none() && row.desired == DesiredState::Running,
@@ -92,7 +117,6 @@ impl Tenant {
             keys: row.keys,
             permits,
             incarnation: u32::try_from(row.incarnation.0).unwrap_or(0),
-            login: row.login,
             plan: row.plan,
             created_at: row.created_at,
             wishes: tokio::sync::Mutex::default(),
@@ -113,19 +137,20 @@ impl Tenant {
         data_dir.join("nodes").join(self.id.to_string())
     }
 
-    /// Everything one boot needs.
-    pub(crate) fn spec(&self, data_dir: &Path, kek: &Key) -> Result<NodeSpec, Unopenable> {
-        let secrets = TenantSeal::unwrap(self.id, &self.keys, kek)?.secrets(&self.keys)?;
-        Ok(NodeSpec {
+    /// Everything one boot needs, and the version of its login.
+    pub(crate) fn spec(&self, data_dir: &Path, kek: &Key) -> Result<(NodeSpec, u64), Unopenable> {
+        let login = self.state.lock().login.clone();
+        let keys = WrappedKeys {
+            jwt_secret: login.jwt_secret.clone(),
+            ..self.keys.clone()
+        };
+        let secrets = TenantSeal::unwrap(self.id, &keys, kek)?.secrets(&keys)?;
+        let spec = NodeSpec {
             key: self.key(),
             generation: u64::try_from(self.state.lock().generation.0).unwrap_or(0),
             name: self.name.clone(),
             secrets,
-            login: LoginVerifiers {
-                sha256: self.login.sha256,
-                argon2id: self.login.argon2id,
-                keyfile: Bytes::new(),
-            },
+            login: login.verifiers(),
             limits: NodeLimits {
                 memory_bytes: self.plan.memory_bytes,
                 disk_bytes: self.plan.disk_bytes,
@@ -133,7 +158,25 @@ impl Tenant {
                 ..NodeLimits::default()
             },
             vfs_root: self.vfs_root(data_dir),
-        })
+        };
+        Ok((spec, login.version))
+    }
+
+    /// Puts the current login in place on `node`, if it booted with an older
+    /// one than that of the given version.
+    pub(crate) fn catch_up_login(
+        &self,
+        node: &dyn NodeHandle,
+        booted_with: u64,
+        kek: &Key,
+    ) -> Result<(), Unopenable> {
+        let login = self.state.lock().login.clone();
+        if login.version != booted_with {
+            let seal = TenantSeal::unwrap(self.id, &self.keys, kek)?;
+            let secret = seal.open_key(Purpose::JwtSecret, &login.jwt_secret)?;
+            node.renew_login(login.verifiers(), secret);
+        }
+        Ok(())
     }
 
     /// The right to reach it, for someone the caller has checked.

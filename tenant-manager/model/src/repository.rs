@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 
 use crate::{
     Account, AccountId, Change, Credentials, DesiredState, Email, Failures, Generation, Host,
-    HostId, Label, NewAccount, NewSession, NewTenant, Role, Session, SessionId, SshAccess, Tenant,
-    TenantId,
+    HostId, Label, NewAccount, NewSession, NewTenant, Role, Session, SessionId, SshAccess,
+    StoredVerifiers, Tenant, TenantId,
 };
 
 /// What stood in the way of a write.
@@ -200,6 +200,18 @@ pub trait TenantRepository: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StorageError::Fenced`].
     async fn set_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), StorageError>;
+
+    /// Keeps a new node password's verifiers with a new key of login cookies,
+    /// sealed with the tenant key.
+    ///
+    /// # Errors
+    /// [`StorageError::Fenced`].
+    async fn set_login(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        jwt_secret: &[u8],
+    ) -> Result<(), StorageError>;
 
     /// Keeps when a tenant became active. Not audited.
     ///

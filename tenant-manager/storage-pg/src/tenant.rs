@@ -157,6 +157,30 @@ impl Pg {
         Ok(transaction.commit().await?)
     }
 
+    async fn write_login(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        jwt_secret: &[u8],
+    ) -> Result<(), Failure> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE tenants SET login_sha256 = $3, login_argon2id = $4, jwt_secret = $5
+             WHERE id = $1 AND generation = $2 AND purged_at IS NULL",
+        )
+        .bind(change.tenant.uuid())
+        .bind(change.generation.0)
+        .bind(login.sha256.as_slice())
+        .bind(login.argon2id.as_slice())
+        .bind(jwt_secret)
+        .execute(&mut *transaction)
+        .await?;
+        ensure_one(done.rows_affected())?;
+        let nothing = serde_json::json!({});
+        audit(&mut transaction, change, "node.password", nothing).await?;
+        Ok(transaction.commit().await?)
+    }
+
     async fn write_last_started(
         &self,
         tenant: TenantId,
@@ -309,6 +333,15 @@ impl TenantRepository for Pg {
 
     async fn set_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), StorageError> {
         attempt!(self.write_ssh(change, ssh))
+    }
+
+    async fn set_login(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        jwt_secret: &[u8],
+    ) -> Result<(), StorageError> {
+        attempt!(self.write_login(change, login, jwt_secret))
     }
 
     async fn set_last_started(

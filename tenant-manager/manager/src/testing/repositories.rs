@@ -10,8 +10,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tenant_model::{
     Account, AccountId, AccountRepository, Change, Conflict, Credentials, DesiredState, Email,
     Failures, Generation, Host, HostId, Incarnation, Label, NewAccount, NewSession, NewTenant,
-    Repositories, Role, Session, SessionId, SessionRepository, SshAccess, StorageError, Tenant,
-    TenantId, TenantRepository,
+    Repositories, Role, Session, SessionId, SessionRepository, SshAccess, StorageError,
+    StoredVerifiers, Tenant, TenantId, TenantRepository,
 };
 use time::OffsetDateTime;
 
@@ -316,6 +316,19 @@ impl TenantRepository for MemoryRepositories {
 
     async fn set_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), StorageError> {
         self.tables()?.fenced(change)?.ssh = ssh.clone();
+        Ok(())
+    }
+
+    async fn set_login(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        jwt_secret: &[u8],
+    ) -> Result<(), StorageError> {
+        let mut tables = self.tables()?;
+        let tenant = tables.fenced(change)?;
+        tenant.login = *login;
+        tenant.keys.jwt_secret = jwt_secret.to_vec();
         Ok(())
     }
 
