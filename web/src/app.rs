@@ -5,11 +5,19 @@ use std::sync::Arc;
 
 use lifecycle::Clock;
 use tenant_manager::Manager;
+use tenant_model::{AccountId, TenantId};
 
 use crate::host_router::Hosts;
+use crate::in_flight::InFlight;
 use crate::options::{Network, Options, OptionsError, PublicAddress};
-use crate::proxy::InFlight;
 use crate::rate_limit::RateLimit;
+
+/// Most requests of one tenant at once; one more is answered with 503.
+const MAX_REQUESTS: u32 = 256;
+/// Most WebSockets of one tenant at once.
+const MAX_SOCKETS: u32 = 256;
+/// Most event streams of one account at once: tabs with the dashboard.
+const MAX_STREAMS: u32 = 16;
 
 /// Shared by all connections.
 #[derive(Debug)]
@@ -20,7 +28,12 @@ pub(crate) struct App {
     pub(crate) urls: Urls,
     pub(crate) trusted: Vec<Network>,
     pub(crate) limits: Limits,
-    pub(crate) in_flight: InFlight,
+    /// Requests of a tenant, waiting ones included.
+    pub(crate) in_flight: InFlight<TenantId>,
+    /// Open WebSockets of a tenant.
+    pub(crate) sockets: InFlight<TenantId>,
+    /// Open event streams of an account.
+    pub(crate) streams: InFlight<AccountId>,
     pub(crate) ssh_host: String,
     pub(crate) ssh_port: u16,
     pub(crate) local_http_port: u16,
@@ -33,6 +46,7 @@ pub(crate) struct Limits {
     pub(crate) sign_up: RateLimit,
     pub(crate) sign_in: RateLimit,
     pub(crate) names: RateLimit,
+    pub(crate) node_sign_in: RateLimit,
 }
 
 /// Addresses as people type them.
@@ -65,8 +79,11 @@ impl App {
                 sign_up: limit(rates.sign_up),
                 sign_in: limit(rates.sign_in),
                 names: limit(rates.names),
+                node_sign_in: limit(rates.node_sign_in),
             },
-            in_flight: InFlight::default(),
+            in_flight: InFlight::new(MAX_REQUESTS),
+            sockets: InFlight::new(MAX_SOCKETS),
+            streams: InFlight::new(MAX_STREAMS),
             ssh_host: options.ssh_host,
             ssh_port: options.ssh_port,
             local_http_port: options.local_http_port,
@@ -103,6 +120,11 @@ impl Urls {
     /// Where the dashboard is.
     pub(crate) fn dashboard(&self) -> String {
         format!("{}://{}{}", self.scheme, self.domain, self.port)
+    }
+
+    /// A one-time link to the node with `label`.
+    pub(crate) fn link(&self, label: &str, token: &str) -> String {
+        format!("{}{}", self.node(label), crate::proxy::link_path(token))
     }
 
     /// Where the node with `label` is.

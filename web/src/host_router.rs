@@ -137,6 +137,11 @@ impl Hosts {
     }
 }
 
+/// The host of an authority that was routed, without its port.
+pub(crate) fn without_port(authority: &str) -> &str {
+    strip_port(authority).unwrap_or(authority)
+}
+
 /// The host without its port; the port must be one.
 fn strip_port(authority: &str) -> Result<&str, HostError> {
     let (host, port) = match authority.rfind(']') {

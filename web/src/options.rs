@@ -46,6 +46,8 @@ pub struct RateLimits {
     pub sign_in: Rate,
     /// Asking whether a label is free.
     pub names: Rate,
+    /// Signing in to a node, by password or by a link that does not work.
+    pub node_sign_in: Rate,
     /// Whether clients on this machine are counted too.
     pub count_loopback: bool,
 }
@@ -73,6 +75,10 @@ impl Default for RateLimits {
             },
             names: Rate {
                 burst: 120,
+                per: minutes(1),
+            },
+            node_sign_in: Rate {
+                burst: 20,
                 per: minutes(1),
             },
             count_loopback: false,

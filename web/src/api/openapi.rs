@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi};
 
-use super::v1::{accounts, names, nodes, sessions, ssh_password};
+use super::v1::{access, accounts, events, names, nodes, sessions, ssh_password};
 use crate::problem::MEDIA_TYPE;
 
 #[derive(OpenApi)]
@@ -33,6 +33,9 @@ use crate::problem::MEDIA_TYPE;
         nodes::stop,
         nodes::restart,
         nodes::hibernate,
+        events::watch,
+        access::set_password,
+        access::open,
         ssh_password::reveal,
         ssh_password::rotate,
     ),

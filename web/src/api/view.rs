@@ -35,6 +35,22 @@ pub(super) struct NewNode {
     pub(super) password: String,
 }
 
+/// A new password of a node.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodePassword {
+    /// Password of the node's own login page.
+    #[schema(format = Password)]
+    pub(super) password: String,
+}
+
+/// A link that signs its owner in to a node.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NodeLink {
+    /// Works once, for a minute; whoever opens it is signed in.
+    pub(super) url: String,
+}
+
 /// How to delete a node.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

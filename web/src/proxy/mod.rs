@@ -9,7 +9,7 @@
 mod body;
 mod cookies;
 mod headers;
-mod in_flight;
+mod link;
 mod rpc_path;
 
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::pages::Message;
 
 use body::Download;
 pub(crate) use body::{Upload, is_too_large};
-pub(crate) use in_flight::InFlight;
+pub(crate) use link::path as link_path;
 
 /// Largest request body let through to any node. Each node's own bound, from
 /// its plan, is smaller or equal.
@@ -69,6 +69,12 @@ async fn ask(
     request: Request<Incoming>,
 ) -> Result<HttpResponse, Message> {
     let access = app.manager.visitor(label).map_err(no_access)?;
+    if let Some(token) = link::token(&app.hosts.node_host(label), authority, request.uri()) {
+        return link::follow(app, &access, token, client, request.method()).await;
+    }
+    if link::is_login(&request) {
+        link::limit_login(app, client)?;
+    }
     if rpc_path::is_rpc(request.uri().path()) {
         // The node refuses it too; this spares waking it up.
         return Err(Message::new(

@@ -1,6 +1,8 @@
 //! Version 1 of the API: one file per resource, one table of operations.
 
+pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod events;
 pub(super) mod names;
 pub(super) mod nodes;
 pub(super) mod sessions;
@@ -42,6 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
         operation("get", "/api/v1/names/{label}", get(names::show)),
         operation("get", "/api/v1/nodes", get(nodes::list)),
         operation("post", "/api/v1/nodes", post(nodes::create)),
+        operation("get", "/api/v1/events", get(events::watch)),
         operation("get", "/api/v1/nodes/{label}", get(nodes::show)),
         operation("delete", "/api/v1/nodes/{label}", delete(nodes::delete)),
         operation("post", "/api/v1/nodes/{label}/start", post(nodes::start)),
@@ -56,6 +59,12 @@ pub(super) fn operations() -> Vec<Operation> {
             "/api/v1/nodes/{label}/hibernate",
             post(nodes::hibernate),
         ),
+        operation(
+            "post",
+            "/api/v1/nodes/{label}/password",
+            post(access::set_password),
+        ),
+        operation("post", "/api/v1/nodes/{label}/open", post(access::open)),
         operation(
             "get",
             "/api/v1/nodes/{label}/ssh-password",
