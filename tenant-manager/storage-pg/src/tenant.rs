@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use tenant_model::{
     Change, Conflict, DesiredState, Generation, Host, HostId, Label, NewTenant, Plan, SshAccess,
-    StorageError, Tenant, TenantId, TenantRepository,
+    StorageError, StoredVerifiers, Tenant, TenantId, TenantRepository,
 };
 use time::OffsetDateTime;
 
