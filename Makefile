@@ -10,7 +10,7 @@ BERTH := $(TARGET)/release/berth
 PACKAGES := $(TARGET)/release/berth-packages
 CARGO_FLAGS := --release --locked
 
-.PHONY: help run build test verify soak bench packages setup setup-test fmt fmt-check clippy rules test-logic clean
+.PHONY: help run build test verify soak bench screenshots packages setup setup-test setup-bench fmt fmt-check clippy rules test-logic clean
 
 help:
 	@echo "make run       set up this machine, build, and start a host (ARGS=... for its options)"
@@ -59,7 +59,7 @@ verify: setup setup-test fmt-check rules clippy
 soak: build setup-test
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast -- --ignored --nocapture --test-threads=1 soak_
 
-bench: build setup-test
+bench: build setup-test setup-bench
 	cargo run $(CARGO_FLAGS) -p node-engine --example bare_call
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast -- --ignored --nocapture --test-threads=1 bench_
 
@@ -68,6 +68,9 @@ setup:
 
 setup-test:
 	@infra/setup test
+
+setup-bench:
+	@infra/setup bench
 
 fmt:
 	cargo fmt
