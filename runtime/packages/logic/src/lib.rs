@@ -1,5 +1,5 @@
 //! What the distro packages decide, apart from any message: command lines,
-//! aliases, manifests, the app store's requests and its book-keeping.
+//! aliases, manifests, the app store's requests and its book-keeping, the homepage.
 //!
 //! Plain data in and out, so that it is tested on the machine that builds it.
 //! There is nothing to stop.
@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alias;
+pub mod homepage;
 pub mod line;
 pub mod manifest;
 pub mod processes;
