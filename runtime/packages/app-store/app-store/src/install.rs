@@ -101,7 +101,8 @@ impl Store {
             if before.is_some() {
                 sentence.push_str("; the version installed before could not be started again");
             }
-            let _ = self.stop_processes(package);
+            let stopped = self.stop_processes(package).unwrap_or_default();
+            self.leave_homepage(package, stopped);
             place::clear(&self.our, &place::directory(package));
             self.state.forget(package);
         }
@@ -249,7 +250,8 @@ impl Store {
         if self.state.get(package).is_none() {
             return Err("there is no such package on this node".to_owned());
         }
-        self.stop_processes(package)?;
+        let stopped = self.stop_processes(package)?;
+        self.leave_homepage(package, stopped);
         place::clear(&self.our, &place::directory(package));
         place::clear(&self.our, &place::downloads(package));
         self.state.forget(package);
@@ -258,13 +260,14 @@ impl Store {
     }
 
     /// Kills every process of the package, its spawned children included.
-    fn stop_processes(&self, package: &PackageId) -> Result<(), String> {
-        for id in self.processes()?.of_package(package) {
+    fn stop_processes(&self, package: &PackageId) -> Result<Vec<ProcessId>, String> {
+        let stopped: Vec<_> = self.processes()?.of_package(package).cloned().collect();
+        for id in &stopped {
             // Takes effect before our next message; an answer would only come
             // if the process has not ended on its own in the meantime.
             kernel::tell(&self.our, &json!({"KillProcess": id.as_str()}));
         }
-        Ok(())
+        Ok(stopped)
     }
 
     fn processes(&self) -> Result<Processes, String> {

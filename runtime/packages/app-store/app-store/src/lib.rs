@@ -5,6 +5,7 @@
 //! version is touched; a journal in the saved state finishes or undoes what a
 //! crash interrupted. It never stops by itself.
 
+mod homepage;
 mod install;
 mod intake;
 mod place;
@@ -20,7 +21,7 @@ use serde_json::{json, Value};
 guest::process!(run);
 
 /// Distro packages, which were never installed but have an API all the same.
-const DISTRO: [&str; 2] = ["app-store:sys", "terminal:sys"];
+const DISTRO: [&str; 3] = ["app-store:sys", "homepage:sys", "terminal:sys"];
 
 /// The app store at work.
 struct Store {
