@@ -1,11 +1,12 @@
 //! What every process of ours needs from the world: the exported entry point,
-//! and calls to the kernel and the VFS with plain errors.
+//! and calls to the kernel, the network and the VFS with plain errors.
 //!
 //! A process names [`process!`] with its main function; a script (started by
 //! a terminal line, ends when done) names [`script!`]. Both stop by returning.
 
 pub mod call;
 pub mod kernel;
+pub mod net;
 pub mod vfs;
 
 pub use call::{call, CallError, Carry};

@@ -8,9 +8,22 @@ use std::collections::BTreeMap;
 use node_types::ProcessId;
 use serde::{Deserialize, Serialize};
 
-/// Names every node knows from the start; each is a script of `terminal:sys`.
-pub const DEFAULTS: [&str; 9] = [
-    "alias", "cat", "echo", "help", "hi", "kfetch", "kill", "m", "top",
+/// Names every node knows from the start; each is a script of `terminal:sys`,
+/// whose names have dashes where names once had underscores.
+pub const DEFAULTS: [&str; 13] = [
+    "alias",
+    "cat",
+    "echo",
+    "help",
+    "hi",
+    "kfetch",
+    "kill",
+    "m",
+    "net-diagnostics",
+    "net_diagnostics",
+    "peer",
+    "peers",
+    "top",
 ];
 /// Most changes that are kept.
 const MOST_CHANGES: usize = 1000;
@@ -72,7 +85,7 @@ impl Aliases {
         }
         DEFAULTS
             .contains(&name)
-            .then(|| ProcessId::new(name, "terminal", "sys").ok())
+            .then(|| ProcessId::new(&name.replace('_', "-"), "terminal", "sys").ok())
             .flatten()
     }
 
@@ -122,6 +135,10 @@ mod tests {
     fn defaults_are_there_and_ids_need_no_alias() {
         let aliases = Aliases::default();
         assert_eq!(aliases.resolve("top"), Some(id("top:terminal:sys")));
+        for name in ["net-diagnostics", "net_diagnostics"] {
+            let script = id("net-diagnostics:terminal:sys");
+            assert_eq!(aliases.resolve(name), Some(script));
+        }
         assert_eq!(aliases.resolve("x:y:z.dev"), Some(id("x:y:z.dev")));
         assert_eq!(aliases.resolve("nonsense"), None);
         assert_eq!(aliases.resolve("a:b"), None);

@@ -4,7 +4,7 @@ use guest::lib::Address;
 
 guest::script!(help);
 
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 12] = [
     (
         "alias NAME [SCRIPT]",
         "name a script; without SCRIPT, forget the name",
@@ -22,6 +22,9 @@ const COMMANDS: [(&str, &str); 9] = [
         "m ADDRESS 'BODY' [-a SECONDS]",
         "send a message; with -a wait and print the answer",
     ),
+    ("net-diagnostics", "how the network looks from this node"),
+    ("peer NODE", "what is known of another node"),
+    ("peers", "the nodes that this one talked with lately"),
     (
         "top [PROCESS] [-c]",
         "list processes; with -c also their capabilities",

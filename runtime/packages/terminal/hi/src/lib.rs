@@ -11,7 +11,9 @@ fn hi(our: &Address, arguments: &str) -> String {
     let Some((node, text)) = arguments.split_once(char::is_whitespace) else {
         return "usage: hi NODE TEXT".to_owned();
     };
-    let node = if node == "our" { our.node() } else { node };
+    if node == "our" || node == our.node() {
+        return format!("{} is this very node", our.node());
+    }
     let Ok(net) = format!("{node}@net:distro:sys").parse::<Address>() else {
         return format!("'{node}' is not the name of a node");
     };

@@ -24,10 +24,16 @@ fn m(our: &Address, arguments: &str) -> String {
     if let Some(seconds) = send.wait {
         print(&format!("m: awaiting response for {seconds}s"));
     }
+    // Whoever types at the terminal acts with all its rights, on this node:
+    // signed for another one they would be that one's for good.
+    let rights = if target.node() == our.node() {
+        lib::our_capabilities()
+    } else {
+        Vec::new()
+    };
     let answer = Request::to(&target)
         .body(send.body)
-        // Whoever types at the terminal acts with all its rights.
-        .capabilities(lib::our_capabilities())
+        .capabilities(rights)
         .send_and_await_response(send.wait.unwrap_or(SILENT_SECONDS));
     match answer {
         Ok(Ok(answer)) if send.wait.is_some() => show(&answer),

@@ -165,6 +165,9 @@ function compare(old, fresh) {
 
 let fetching = false;
 let again = false;
+/** Changes under way, and how many there have been. */
+let saving = 0;
+let edits = 0;
 
 async function refresh() {
   if (fetching) {
@@ -175,6 +178,7 @@ async function refresh() {
   try {
     do {
       again = false;
+      const edit = edits;
       const answer = await fetch("/apps?brief=1", { cache: "no-store" });
       const kind = answer.headers.get("content-type") ?? "";
       if (answer.ok && !kind.startsWith("application/json")) {
@@ -182,8 +186,10 @@ async function refresh() {
         location.reload();
         return;
       }
-      if (!answer.ok || dragged) continue;
+      if (!answer.ok) continue;
       const fresh = await answer.json();
+      // What is being changed here is newer than this answer.
+      if (dragged || saving > 0 || edit !== edits) continue;
       if (known) compare(apps, fresh);
       apps = fresh;
       known = true;
@@ -197,6 +203,9 @@ async function refresh() {
 }
 
 async function post(path, body, failed) {
+  saving += 1;
+  edits += 1;
+  let saved = false;
   try {
     const answer = await fetch(path, {
       method: "POST",
@@ -204,11 +213,12 @@ async function post(path, body, failed) {
       body: JSON.stringify(body),
     });
     const kind = answer.headers.get("content-type") ?? "";
-    if (answer.ok && kind.startsWith("application/json")) return;
+    saved = answer.ok && kind.startsWith("application/json");
   } catch {
     // Told below.
   }
-  say(failed);
+  saving -= 1;
+  if (!saved) say(failed);
   await refresh();
 }
 
@@ -276,6 +286,7 @@ function watchDragging(list) {
   list.addEventListener("dragover", (event) => {
     if (!dragged) return;
     event.preventDefault();
+    event.dataTransfer.dropEffect = "move";
     const over = event.target.closest?.("[data-app]");
     if (!over || over === dragged || over.parentElement !== list) return;
     const box = over.getBoundingClientRect();

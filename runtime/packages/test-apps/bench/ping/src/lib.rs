@@ -1,7 +1,8 @@
 //! `ping:bench:tester.dev`: times round trips to `pong`.
 //!
 //! `{"Run":{"rounds":N,"body_bytes":64,"blob":"None"|"Explicit"|"Inherit","blob_bytes":N}}`
-//! is answered with the percentiles in nanoseconds, by this process' clock.
+//! is answered with the percentiles in nanoseconds, by this process' clock; with
+//! `"node":N` the `pong` of that node is asked.
 //! `Explicit` copies the blob into the host each round; `Inherit` passes on
 //! the blob that came back, which never enters this process. A run ends early
 //! when its time is up.
@@ -17,6 +18,7 @@ guest::process!(run);
 
 /// Longest run; the caller waits 15 s at most.
 const MOST_TIME: Duration = Duration::from_secs(10);
+const PONG: &str = "pong:bench:tester.dev";
 const MOST_ROUNDS: u64 = 1_000_000;
 const MOST_BYTES: u64 = 16 << 20;
 
@@ -53,7 +55,11 @@ fn measure(our: &Address, options: &Value) -> Result<Value, String> {
         .get("blob")
         .and_then(Value::as_str)
         .unwrap_or("None");
-    let pong = local(our, "pong:bench:tester.dev").ok_or("no address of pong")?;
+    let pong = match options.get("node").and_then(Value::as_str) {
+        Some(node) => format!("{node}@{PONG}").parse().ok(),
+        None => local(our, PONG),
+    };
+    let pong = pong.ok_or("no address of pong")?;
 
     let mut times = Vec::with_capacity(rounds as usize);
     let begun = Instant::now();
