@@ -4,11 +4,13 @@ pub mod api;
 pub mod kit;
 pub mod process;
 pub mod ssh;
+pub mod visitor;
 
 pub use api::{Api, json};
 pub use kit::{Kit, test_package};
 pub use process::Host;
 pub use ssh::{Ssh, Tunnel};
+pub use visitor::Visitor;
 
 use std::time::{Duration, Instant};
 
