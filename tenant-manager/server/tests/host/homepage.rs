@@ -17,6 +17,7 @@ const HOSTILE: usize = 12;
 struct Node {
     owner: Visitor,
     kit: Kit,
+    ssh: Ssh,
     _tunnel: Tunnel,
     _api: Api,
 }
@@ -29,6 +30,7 @@ async fn node(host: &Host) -> Node {
     Node {
         owner: Visitor::owner(host, &api, "alice").await,
         kit: Kit::new(tunnel.port),
+        ssh,
         _tunnel: tunnel,
         _api: api,
     }
@@ -108,6 +110,45 @@ async fn an_app_is_there_once_installed_and_gone_once_removed() {
     assert_eq!(node.owner.apps(&host).await, Vec::<Value>::new());
     let page = node.owner.page(&host, "/").await;
     assert!(!page.contains(LIVE) && page.contains("No apps here yet"));
+}
+
+#[tokio::test]
+async fn a_process_that_is_gone_is_not_shown() {
+    let host = Host::start();
+    let node = node(&host).await;
+    node.kit.install(&test_package("live:test.dev")).await;
+    node.entries(&host, 1).await;
+    assert!(node.ssh.exec(&format!("kill {LIVE}")).status.success());
+    node.entries(&host, 0).await;
+    let page = node.owner.page(&host, "/").await;
+    assert!(!page.contains(LIVE), "{page}");
+    // Installed anew, it is back.
+    node.kit.install(&test_package("live:test.dev")).await;
+    node.entries(&host, 1).await;
+}
+
+#[tokio::test]
+async fn a_stylesheet_is_shared_by_who_may_set_it() {
+    let mut host = Host::start();
+    let node = node(&host).await;
+    node.kit.install(&test_package("live:test.dev")).await;
+    node.entries(&host, 1).await;
+    let plain = node.owner.page(&host, "/kinode.css").await;
+    let set = async |sheet: &str| {
+        let request = json!({ "Style": sheet }).to_string();
+        let answer = node.kit.inject(LIVE, &request).await;
+        assert_eq!(answer.body, r#"{"sent":true}"#);
+        // Messages of one process to another are carried out in order.
+        node.kit.inject(HOMEPAGE, "\"GetApps\"").await;
+    };
+    set(":root{--accent:hotpink}").await;
+    let sheet = node.owner.page(&host, "/kinode.css").await;
+    assert!(sheet.starts_with(&plain) && sheet.contains("--accent:hotpink"));
+    set(&"x".repeat(200_000)).await;
+    assert_eq!(node.owner.page(&host, "/kinode.css").await, sheet);
+
+    host.crash_and_restart();
+    assert_eq!(node.owner.page(&host, "/kinode.css").await, sheet);
 }
 
 #[tokio::test]

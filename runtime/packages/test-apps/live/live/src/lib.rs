@@ -4,7 +4,8 @@
 //! every page the new count; binary frames come back. `/echo` is a WebSocket
 //! for anybody that returns each frame. `/vault` is a page and a WebSocket on
 //! the package's own subdomain. By message: `"Get"`, `"More"`, `"Channels"`,
-//! `{"Push":TEXT}`, `"Close"`.
+//! `{"Push":TEXT}`, `"Close"`, and `{"Style":CSS}`, which changes the node's
+//! shared stylesheet by a right that its manifest asks for.
 //!
 //! Invariant: a count is saved before anyone hears of it. It never stops.
 
@@ -13,7 +14,7 @@ mod site;
 use std::collections::HashMap;
 
 use guest::lib::http::server::{send_ws_push, HttpServerAction, HttpServerRequest, WsMessageType};
-use guest::lib::{self, Address, LazyLoadBlob, Message, Request};
+use guest::lib::{self, Address, Capability, LazyLoadBlob, Message, Request};
 use guest::{local, respond};
 use serde_json::{json, Value};
 
@@ -137,6 +138,10 @@ impl Live {
             }
             return respond(json!({ "channels": self.channels.len() }).to_string());
         }
+        if let Some(sheet) = request.get("Style").and_then(Value::as_str) {
+            self.style(sheet);
+            return respond(r#"{"sent":true}"#);
+        }
         match request.as_str() {
             Some("Get") => {}
             Some("More") => self.more(),
@@ -157,6 +162,20 @@ impl Live {
             }
         }
         respond(json!({ "count": self.count }).to_string());
+    }
+
+    fn style(&self, sheet: &str) {
+        if let Some(homepage) = local(&self.our, "homepage:homepage:sys") {
+            let right = Capability {
+                issuer: homepage.clone(),
+                params: json!("SetStylesheet").to_string(),
+            };
+            // `send` fails only without a body.
+            let _ = Request::to(homepage)
+                .body(json!({ "SetStylesheet": sheet }).to_string())
+                .capabilities(vec![right])
+                .send();
+        }
     }
 
     fn close(&self, channel: u32) {
