@@ -1,9 +1,13 @@
 //! What a node shows at its root: to strangers, to its owner, and to pages
 //! that are open.
 
-use reqwest::{Method, StatusCode};
+use std::time::Duration;
 
-use super::support::{Host, Visitor};
+use futures::StreamExt;
+use reqwest::{Method, StatusCode};
+use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest};
+
+use super::support::{Host, Kit, Ssh, Visitor, test_package};
 
 #[tokio::test]
 async fn a_new_node_shows_its_homepage_to_its_owner_only() {
@@ -113,4 +117,61 @@ async fn requests_that_change_the_page_come_from_the_page() {
         status(&owner, &get, "/icons/not-an-id", "", &[]).await.0,
         404
     );
+}
+
+/// Opens the WebSocket of the homepage as a page of the node would; the status
+/// of a refusal.
+async fn listen(
+    host: &Host,
+    visitor: &Visitor,
+    origin: &str,
+) -> Result<impl StreamExt<Item = Result<Message, Error>> + Unpin + use<>, u16> {
+    let url = format!("ws://{}/", visitor.authority(host));
+    let mut request = url.into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("origin", origin.parse().unwrap());
+    if let Some(cookie) = visitor.cookie() {
+        headers.insert("cookie", cookie.parse().unwrap());
+    }
+    let stream = tokio::net::TcpStream::connect(host.http()).await.unwrap();
+    match tokio_tungstenite::client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn open_pages_hear_of_what_changes() {
+    let host = Host::start();
+    let api = host.api().sign_up("alice@example.org").await;
+    api.create_node("alice").await;
+    let owner = Visitor::owner(&host, &api, "alice").await;
+    let own = format!("http://{}", owner.authority(&host));
+    let stranger = Visitor::stranger("alice");
+    assert!(listen(&host, &stranger, &own).await.is_err());
+    let neighbour = "http://mallory.localhost";
+    assert!(listen(&host, &owner, neighbour).await.is_err());
+
+    let mut page = listen(&host, &owner, &own).await.unwrap();
+    let ssh = Ssh::new(host.ssh_port(), "alice", &api.ssh_password("alice").await);
+    let tunnel = ssh.tunnel();
+    let kit = Kit::new(tunnel.port);
+    let live = test_package("live:test.dev");
+    let mut news = async || {
+        let next = tokio::time::timeout(Duration::from_secs(20), page.next()).await;
+        next.unwrap().unwrap().unwrap().into_text().unwrap()
+    };
+    kit.install(&live).await;
+    assert_eq!(news().await, r#"{"kind":"apps"}"#);
+    assert_eq!(owner.app_ids(&host).await, ["live:live:test.dev"]);
+    let body = r#"["live:live:test.dev",true]"#;
+    let told = owner
+        .send(&host, Method::POST, "/favorite", body, &[])
+        .await;
+    assert_eq!(told.status(), StatusCode::OK);
+    assert_eq!(news().await, r#"{"kind":"apps"}"#);
+    kit.remove_package(&live).await;
+    assert_eq!(news().await, r#"{"kind":"apps"}"#);
+    assert!(owner.app_ids(&host).await.is_empty());
 }
