@@ -3,11 +3,12 @@
 //! Owns the set's equality (issuer, and params as parsed JSON) and its bounds:
 //! a process that saves more than fits keeps what it had, and the caller is
 //! told. Grouped by issuer, so that a messaging check neither allocates nor
-//! parses, and a revocation removes one group.
+//! parses, and a revocation removes one group. A capability of another node
+//! keeps the signature it came with, so that it can be presented there.
 
 use std::collections::{BTreeMap, HashMap};
 
-use node_types::{Address, Capability, MESSAGING};
+use node_types::{Address, CapSignature, Capability, MESSAGING};
 
 /// Most capabilities one process can hold. Further ones are not added.
 pub const MAX_CAPABILITIES: usize = 4096;
@@ -22,25 +23,58 @@ pub enum Inserted {
     Added,
     /// An equal one was there; its spelling is kept.
     Present,
+    /// An equal one was there; it now has the signature that came with this.
+    Signed,
     /// There is no room for it.
     Full,
+}
+
+impl Held {
+    fn capability(&self, issuer: &Address) -> Capability {
+        Capability::new(issuer.clone(), self.given.clone()).with_signature(self.signature.clone())
+    }
 }
 
 /// A bounded set of capabilities.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapSet {
-    /// Issuer → canonical params → params as first given.
-    by_issuer: HashMap<Address, BTreeMap<String, String>>,
+    /// Issuer → canonical params → the rest of the capability.
+    by_issuer: HashMap<Address, BTreeMap<String, Held>>,
     len: usize,
     bytes: usize,
+}
+
+/// What is kept of a capability beside its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    /// Params as first given; what the signature is about, if there is one.
+    given: String,
+    signature: Option<CapSignature>,
 }
 
 impl CapSet {
     /// Adds `capability` if there is none equal to it, and room.
     pub fn insert(&mut self, capability: Capability) -> Inserted {
         let key = capability.key();
-        if self.contains_canonical(key.issuer(), key.params()) {
-            return Inserted::Present;
+        let held = self
+            .by_issuer
+            .get_mut(key.issuer())
+            .and_then(|group| group.get_mut(key.params()));
+        if let Some(held) = held {
+            let fresh = capability.signature();
+            if fresh.is_none() || fresh == held.signature.as_ref() {
+                return Inserted::Present;
+            }
+            let others = self.bytes - cost(key.params(), &held.given);
+            let bytes = others + cost(key.params(), &capability.params);
+            if bytes > MAX_CAPABILITY_BYTES {
+                return Inserted::Full;
+            }
+            self.bytes = bytes;
+            held.signature = fresh.cloned();
+            // The signature is about this spelling.
+            held.given = capability.params;
+            return Inserted::Signed;
         }
         let bytes = cost(key.params(), &capability.params);
         if self.len >= MAX_CAPABILITIES || self.bytes + bytes > MAX_CAPABILITY_BYTES {
@@ -48,10 +82,14 @@ impl CapSet {
         }
         self.len += 1;
         self.bytes += bytes;
+        let held = Held {
+            signature: capability.signature().cloned(),
+            given: capability.params,
+        };
         self.by_issuer
             .entry(capability.issuer)
             .or_default()
-            .insert(key.params().to_owned(), capability.params);
+            .insert(key.params().to_owned(), held);
         Inserted::Added
     }
 
@@ -68,7 +106,7 @@ impl CapSet {
             self.by_issuer.remove(key.issuer());
         }
         self.len -= 1;
-        self.bytes -= cost(key.params(), &given);
+        self.bytes -= cost(key.params(), &given.given);
         true
     }
 
@@ -80,7 +118,7 @@ impl CapSet {
         self.len -= group.len();
         self.bytes -= group
             .iter()
-            .map(|(key, given)| cost(key, given))
+            .map(|(key, held)| cost(key, &held.given))
             .sum::<usize>();
         true
     }
@@ -93,6 +131,15 @@ impl CapSet {
             group.contains_key(capability.params.as_str())
                 || group.contains_key(capability.key().params())
         })
+    }
+
+    /// The signature of the capability equal to this one, with the spelling
+    /// that it is about; unsigned ones come back as they were held.
+    #[must_use]
+    pub fn get(&self, capability: &Capability) -> Option<Capability> {
+        let key = capability.key();
+        let held = self.by_issuer.get(key.issuer())?.get(key.params())?;
+        Some(held.capability(key.issuer()))
     }
 
     /// Whether the right to message `target` is in the set.
@@ -119,11 +166,7 @@ impl CapSet {
         groups.sort_unstable_by_key(|(issuer, _)| *issuer);
         groups
             .into_iter()
-            .flat_map(|(issuer, group)| {
-                group
-                    .values()
-                    .map(|given| Capability::new(issuer.clone(), given.clone()))
-            })
+            .flat_map(|(issuer, group)| group.values().map(|held| held.capability(issuer)))
             .collect()
     }
 

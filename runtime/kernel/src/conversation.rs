@@ -12,12 +12,14 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use node_types::{
-    Address, Blob, KernelMessage, Message, MessageId, Request, Response, SendError, SendErrorKind,
+    Address, Blob, Capability, KernelMessage, Message, MessageId, Request, Response, SendError,
+    SendErrorKind,
 };
 
 use crate::blob::{BlobPolicy, BlobSlot};
 use crate::deadlines::{Deadline, Deadlines, Moment};
 use crate::local::{localise_address, localise_attached};
+use crate::received::Received;
 
 /// Most requests of one process that can wait for an answer. A further one is
 /// refused; the caller ends the process with the error's sentence.
@@ -104,6 +106,7 @@ pub struct Conversation {
     our: Address,
     prompt: Option<Prompt>,
     blob: BlobSlot,
+    received: Received,
     outstanding: HashMap<MessageId, Outstanding>,
     outstanding_bytes: usize,
     deadlines: Deadlines,
@@ -117,6 +120,7 @@ impl Conversation {
             our,
             prompt: None,
             blob: BlobSlot::new(policy),
+            received: Received::default(),
             outstanding: HashMap::new(),
             outstanding_bytes: 0,
             deadlines: Deadlines::default(),
@@ -281,7 +285,15 @@ impl Conversation {
             }
         };
         self.blob.received(lazy_load_blob);
+        self.received.remember(seen.capabilities());
         Some((source, seen))
+    }
+
+    /// What the process means by `capability`: one of another node is the one
+    /// it received, signature and all.
+    #[must_use]
+    pub fn as_received(&self, capability: Capability) -> Capability {
+        self.received.signed(capability)
     }
 
     /// What `message` means to the process while it waits for the answer to

@@ -18,7 +18,9 @@ mod deadlines;
 mod exit;
 mod install;
 mod local;
+mod peer;
 mod persist;
+mod received;
 mod route;
 mod table;
 
@@ -38,6 +40,7 @@ pub use exit::{
 };
 pub use install::{InitializeError, Initialized, Killed, MAX_HANDLE};
 pub use local::{localise, localise_address, localise_capability, localise_on_exit};
+pub use peer::{MAX_TRAVELLING, admit, depart};
 pub use persist::{PersistedProcess, PersistedTable};
 pub use route::{Refusal, Verdict, owes_timeout, route};
 pub use table::{ProcessEntry, ProcessTable};

@@ -33,7 +33,51 @@ pub struct PersistedProcess {
     #[serde(default)]
     pub module: bool,
     /// What it holds.
+    #[serde(with = "stored_capabilities")]
     pub capabilities: Vec<Capability>,
+}
+
+/// Capabilities as they are stored: as everywhere, and those of other nodes
+/// with their signature, which maps of older hosts do not have.
+mod stored_capabilities {
+    use node_types::{Address, CapSignature, Capability};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Stored {
+        issuer: Address,
+        params: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<Vec<u8>>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        capabilities: &[Capability],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(capabilities.iter().map(|held| Stored {
+            issuer: held.issuer.clone(),
+            params: held.params.clone(),
+            signature: held.signature().map(|bytes| bytes.as_bytes().to_vec()),
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Capability>, D::Error> {
+        let stored = Vec::<Stored>::deserialize(deserializer)?;
+        Ok(stored
+            .into_iter()
+            .map(|held| {
+                // One of a wrong length proves nothing: as if there were none.
+                let signature = held
+                    .signature
+                    .and_then(|bytes| <[u8; 64]>::try_from(bytes).ok())
+                    .map(CapSignature::new);
+                Capability::new(held.issuer, held.params).with_signature(signature)
+            })
+            .collect())
+    }
 }
 
 impl From<&ProcessEntry> for PersistedProcess {

@@ -199,7 +199,10 @@ impl ProcessTable {
         };
         let mut changed = false;
         for capability in capabilities {
-            changed |= entry.capabilities.insert(capability) == Inserted::Added;
+            changed |= match entry.capabilities.insert(capability) {
+                Inserted::Added | Inserted::Signed => true,
+                Inserted::Present | Inserted::Full => false,
+            };
         }
         changed
     }
@@ -252,6 +255,8 @@ impl ProcessTable {
     /// Of the capabilities that `sender` wants to hand on, those it may: its
     /// own and those it holds. The rest vanish without a word. The rule is the
     /// same for capabilities on a message and for those of a spawned child.
+    /// Those of other nodes come with the signature they are held with; those
+    /// of this one have none until they leave it.
     #[must_use]
     pub fn filter_attached(
         &self,
@@ -262,13 +267,16 @@ impl ProcessTable {
             return capabilities;
         }
         let held = self.get(sender).map(|entry| &entry.capabilities);
-        let issued = |capability: &Capability| {
-            capability.issuer.process == *sender && capability.issuer.node == self.our
-        };
+        let issued = |capability: &Capability| capability.issuer.process == *sender;
         capabilities
             .into_iter()
-            .filter(|capability| {
-                issued(capability) || held.is_some_and(|held| held.contains(capability))
+            .filter_map(|capability| {
+                if capability.issuer.node != self.our {
+                    return held?.get(&capability);
+                }
+                let may =
+                    issued(&capability) || held.is_some_and(|held| held.contains(&capability));
+                may.then(|| capability.with_signature(None))
             })
             .collect()
     }

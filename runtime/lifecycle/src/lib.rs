@@ -13,6 +13,7 @@ mod barrier;
 mod clock;
 mod gate;
 pub mod queue;
+mod rate;
 mod tasks;
 
 pub use backoff::Backoff;
@@ -20,6 +21,7 @@ pub use barrier::{Barrier, BarrierGuard};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use entropy::{Entropy, OsEntropy, PooledEntropy, SeededEntropy};
 pub use gate::{Gate, GateClosed, GateGuard};
+pub use rate::{Rate, TokenBucket};
 pub use tasks::{OnError, TaskKind, Tasks};
 
 mod entropy;

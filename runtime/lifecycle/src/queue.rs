@@ -94,14 +94,23 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`NotSent`] with the item.
     pub fn try_send(&self, item: T, cost: usize) -> Result<(), NotSent<T>> {
+        self.try_send_within(item, cost, self.0.bounds)
+    }
+
+    /// Queues `item` if there is room for it within `share`, which is less
+    /// than the queue has: the rest is kept for other senders.
+    ///
+    /// # Errors
+    /// [`NotSent`] with the item.
+    pub fn try_send_within(&self, item: T, cost: usize, share: Bounds) -> Result<(), NotSent<T>> {
         let waker = {
             let mut state = self.0.state.lock();
             if state.closed {
                 return Err(NotSent::Closed(item));
             }
             let fits = state.items.is_empty()
-                || (state.items.len() < self.0.bounds.items
-                    && state.cost.saturating_add(cost) <= self.0.bounds.cost);
+                || (state.items.len() < share.items
+                    && state.cost.saturating_add(cost) <= share.cost);
             if !fits {
                 return Err(NotSent::Full(item));
             }
@@ -126,13 +135,24 @@ impl<T> Sender<T> {
     ///
     /// # Cancel-Safety
     /// Safe, but the item is lost.
-    pub async fn send(&self, mut item: T, cost: usize) -> Result<(), T> {
+    pub async fn send(&self, item: T, cost: usize) -> Result<(), T> {
+        self.send_within(item, cost, self.0.bounds).await
+    }
+
+    /// Waits for room within `share` and queues `item`.
+    ///
+    /// # Errors
+    /// The item, if the queue is or becomes closed.
+    ///
+    /// # Cancel-Safety
+    /// Safe, but the item is lost.
+    pub async fn send_within(&self, mut item: T, cost: usize, share: Bounds) -> Result<(), T> {
         loop {
             let room = self.0.room.notified();
             tokio::pin!(room);
             room.as_mut().enable();
             let _waiting = Waiting::new(&self.0);
-            match self.try_send(item, cost) {
+            match self.try_send_within(item, cost, share) {
                 Ok(()) => return Ok(()),
                 Err(NotSent::Closed(back)) => return Err(back),
                 Err(NotSent::Full(back)) => item = back,
@@ -271,6 +291,22 @@ mod tests {
         assert_eq!(receiver.try_recv().unwrap().0, 1);
         waiting.await.unwrap();
         assert_eq!(receiver.recv().await.unwrap().0, 2);
+    }
+
+    #[tokio::test]
+    async fn a_share_leaves_room_for_others() {
+        let (sender, mut receiver) = channel(BOUNDS);
+        let share = Bounds { items: 1, cost: 10 };
+        sender.try_send_within(1, 1, share).unwrap();
+        assert_eq!(sender.try_send_within(2, 1, share), Err(NotSent::Full(2)));
+        let waiting = sender.send_within(2, 1, share);
+        tokio::pin!(waiting);
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        sender.try_send(3, 1).unwrap();
+        assert_eq!(receiver.try_recv().unwrap().0, 1);
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        assert_eq!(receiver.try_recv().unwrap().0, 3);
+        waiting.await.unwrap();
     }
 
     #[tokio::test]

@@ -4,7 +4,9 @@
 //! order and white space do not matter; params that are not JSON all count as
 //! `null`, as in every published runtime).
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,13 +20,42 @@ pub const NETWORK: &str = "\"network\"";
 
 /// A right that `issuer` recognises.
 ///
-/// JSON: `{"issuer":"node@p:k:g","params":"<json text>"}`.
+/// JSON: `{"issuer":"node@p:k:g","params":"<json text>"}`; a signature is never
+/// part of it, so that no text makes one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Capability {
     /// The process that issued the right and decides what it means.
     pub issuer: Address,
     /// What is allowed, as JSON text. Kept as given.
     pub params: String,
+    /// The issuing node's signature, of a capability that came from another
+    /// node; those of the own node are signed when they leave it.
+    #[serde(skip)]
+    signature: Option<CapSignature>,
+}
+
+/// An Ed25519 signature over a capability, made by the node of its issuer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CapSignature(Arc<[u8; 64]>);
+
+impl CapSignature {
+    /// Wraps the bytes of a signature, right or wrong.
+    #[must_use]
+    pub fn new(bytes: [u8; 64]) -> Self {
+        Self(Arc::new(bytes))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CapSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CapSignature")
+    }
 }
 
 /// What two equal capabilities have in common; the key of capability sets.
@@ -42,7 +73,21 @@ impl Capability {
         Self {
             issuer,
             params: params.into(),
+            signature: None,
         }
+    }
+
+    /// The same with `signature`, or without any.
+    #[must_use]
+    pub fn with_signature(mut self, signature: Option<CapSignature>) -> Self {
+        self.signature = signature;
+        self
+    }
+
+    /// The signature it came with.
+    #[must_use]
+    pub fn signature(&self) -> Option<&CapSignature> {
+        self.signature.as_ref()
     }
 
     /// The right to message `target`.

@@ -12,10 +12,12 @@ mod capability;
 mod edition;
 mod id;
 mod message;
+mod peer;
 
-pub use capability::{CapKey, Capability, MESSAGING, NETWORK};
+pub use capability::{CapKey, CapSignature, Capability, MESSAGING, NETWORK};
 pub use edition::Edition;
 pub use id::{Address, IdError, NodeName, PackageId, ProcessId};
 pub use message::{
     Blob, KernelMessage, Message, MessageId, OnExit, Request, Response, SendError, SendErrorKind,
 };
+pub use peer::{MAX_PEER_MESSAGE, PeerMessage, PeerMessageTooLarge};

@@ -73,6 +73,15 @@ impl Message {
         }
     }
 
+    /// The metadata of either kind.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&str> {
+        match self {
+            Self::Request(request) => request.metadata.as_deref(),
+            Self::Response(response, _) => response.metadata.as_deref(),
+        }
+    }
+
     /// Whether this is a request whose sender waits for an answer.
     #[must_use]
     pub fn expects_response(&self) -> bool {
@@ -85,6 +94,14 @@ impl Message {
         match self {
             Self::Request(request) => &request.capabilities,
             Self::Response(response, _) => &response.capabilities,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn capabilities_mut(&mut self) -> &mut Vec<Capability> {
+        match self {
+            Self::Request(request) => &mut request.capabilities,
+            Self::Response(response, _) => &mut response.capabilities,
         }
     }
 }
@@ -117,26 +134,22 @@ impl KernelMessage {
     /// capabilities, plus a flat cost for the addresses and each record.
     #[must_use]
     pub fn cost(&self) -> usize {
-        const RECORD: usize = 256;
-        let blob = self.lazy_load_blob.as_ref().map_or(0, |blob| {
-            blob.bytes.len() + blob.mime.as_ref().map_or(0, String::len)
-        });
-        let metadata = match &self.message {
-            Message::Request(request) => &request.metadata,
-            Message::Response(response, _) => &response.metadata,
-        };
-        let capabilities: usize = self
-            .message
-            .capabilities()
-            .iter()
-            .map(|capability| RECORD + capability.params.len())
-            .sum();
-        RECORD
-            + self.message.body().len()
-            + metadata.as_ref().map_or(0, String::len)
-            + capabilities
-            + blob
+        cost(&self.message, self.lazy_load_blob.as_ref())
     }
+}
+
+/// See [`KernelMessage::cost`].
+pub(crate) fn cost(message: &Message, blob: Option<&Blob>) -> usize {
+    const RECORD: usize = 256;
+    let blob = blob.map_or(0, |blob| {
+        blob.bytes.len() + blob.mime.as_ref().map_or(0, String::len)
+    });
+    let capabilities: usize = message
+        .capabilities()
+        .iter()
+        .map(|capability| RECORD + capability.params.len())
+        .sum();
+    RECORD + message.body().len() + message.metadata().map_or(0, str::len) + capabilities + blob
 }
 
 /// Why no answer came.

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod blobs;
 #[cfg(test)]
+mod borders;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod conversation_laws;
