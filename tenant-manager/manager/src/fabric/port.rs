@@ -1,0 +1,167 @@
+//! One node's way to the other nodes of this host.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Weak};
+
+use node_api::{Handover, Ingress, Peer, PeerIdentity, Receipt, Transport};
+use node_types::{Message, NodeName, PeerMessage};
+use tenant_model::{DesiredState, TenantId};
+
+use super::lanes::{Parcel, Queued, Way};
+use super::{count, drain, may_be_woken, may_run};
+use crate::manager::Inner;
+use crate::slots::{Entry, TenantNode};
+use crate::tenant::Tenant;
+
+/// See the module's documentation. Whoever holds it sends as `peer`.
+pub(crate) struct Port {
+    tenant: TenantId,
+    peer: Peer,
+    inner: Weak<Inner>,
+}
+
+impl Port {
+    /// The port of `tenant`'s node.
+    pub(crate) fn new(inner: &Arc<Inner>, tenant: &Tenant) -> Arc<Self> {
+        Arc::new(Self {
+            tenant: tenant.id,
+            peer: Peer::vouched(tenant.name.clone()),
+            inner: Arc::downgrade(inner),
+        })
+    }
+
+    /// Delivers to a node that runs, unless others wait to do so. Gives back
+    /// what has to wait.
+    fn deliver(
+        &self,
+        inner: &Inner,
+        receiver: &Tenant,
+        message: PeerMessage,
+    ) -> Result<Handover, PeerMessage> {
+        let way = self.way(receiver);
+        if inner.fabric.is_open(way) {
+            return Err(message);
+        }
+        let is_response = matches!(message.message(), Message::Response(..));
+        match inner.slots.enter(receiver.id) {
+            // The guard is held until the message is in the mailbox: a node
+            // does not fall asleep on it.
+            Entry::Entered(node, _guard) => match ingress(&node, &self.peer, message) {
+                Ingress::Taken => {
+                    count("direct");
+                    Ok(Handover::Accepted)
+                }
+                Ingress::Refused => {
+                    count("refused");
+                    Ok(Handover::Accepted)
+                }
+                Ingress::Full(message) => Err(message),
+                // What it waited for ends with it.
+                Ingress::Stopping(_) if is_response => Ok(late()),
+                Ingress::Stopping(message) => Err(message),
+            },
+            Entry::Closing => Ok(Handover::Offline),
+            Entry::Wait(_) | Entry::Resting if is_response => Ok(late()),
+            Entry::Wait(_) => Err(message),
+            Entry::Resting if may_be_woken(receiver) => Err(message),
+            Entry::Resting => Ok(Handover::Offline),
+        }
+    }
+
+    fn way(&self, receiver: &Tenant) -> Way {
+        Way {
+            from: self.tenant,
+            to: receiver.id,
+        }
+    }
+
+    /// Has the message wait for its turn.
+    fn queue(
+        &self,
+        inner: &Arc<Inner>,
+        receiver: &Arc<Tenant>,
+        message: PeerMessage,
+        receipt: Receipt,
+    ) {
+        let way = self.way(receiver);
+        match inner.fabric.push(way, Parcel { message, receipt }) {
+            Queued::First => {
+                count("queued");
+                drain::begin(inner, way, self.peer.clone());
+            }
+            Queued::Behind => count("queued"),
+            // As from the network: lost, and the sender's own time runs out.
+            Queued::Full => count("dropped"),
+        }
+    }
+}
+
+/// A response for a node that has forgotten what it asked.
+fn late() -> Handover {
+    count("late");
+    Handover::Accepted
+}
+
+/// What the node makes of the message. If it fails at that, its neighbour does
+/// not fail with it.
+pub(super) fn ingress(node: &TenantNode, from: &Peer, message: PeerMessage) -> Ingress {
+    let taken = AssertUnwindSafe(|| node.handle.ingress(from, message));
+    std::panic::catch_unwind(taken).unwrap_or_else(|_panic| {
+        tracing::error!(node = %node.handle.name(), "taking a peer's message panicked");
+        Ingress::Refused
+    })
+}
+
+impl Transport for Port {
+    fn send(&self, message: PeerMessage, receipt: Receipt) -> Handover {
+        let Some(inner) = self.inner.upgrade() else {
+            return Handover::Offline;
+        };
+        let receiver = inner.registry.read().named(&message.target().node);
+        let receiver = receiver.filter(|known| known.id != self.tenant && may_run(known));
+        let Some(receiver) = receiver else {
+            count("offline");
+            return Handover::Offline;
+        };
+        match self.deliver(&inner, &receiver, message) {
+            Ok(Handover::Offline) => {
+                count("offline");
+                Handover::Offline
+            }
+            Ok(Handover::Accepted) => Handover::Accepted,
+            Err(message) => {
+                self.queue(&inner, &receiver, message, receipt);
+                Handover::Accepted
+            }
+        }
+    }
+
+    fn identity(&self, name: &NodeName) -> Option<PeerIdentity> {
+        let inner = self.inner.upgrade()?;
+        let tenant = inner.registry.read().named(name)?;
+        if tenant.state.lock().desired == DesiredState::Archived {
+            return None;
+        }
+        match tenant.public_key(&inner.identity.kek) {
+            Ok(networking_key) => Some(PeerIdentity {
+                name: name.clone(),
+                networking_key,
+            }),
+            Err(error) => {
+                tracing::error!(tenant_id = %tenant.id, "failed to read a public key: {error}");
+                None
+            }
+        }
+    }
+
+    fn known(&self) -> usize {
+        let inner = self.inner.upgrade();
+        inner.map_or(0, |inner| inner.registry.read().len())
+    }
+}
+
+impl std::fmt::Debug for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Port").field("peer", &self.peer).finish()
+    }
+}
