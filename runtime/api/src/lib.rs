@@ -11,16 +11,22 @@
 
 mod handle;
 mod http;
+mod keyfile;
 mod secret;
 mod spec;
 mod terminal;
+mod transport;
 mod upgrade;
+mod visit;
 
 pub use crate::http::{BoxError, HttpBody, HttpRequest, HttpResponse, Origin, body, empty_body};
 pub use handle::{
     ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus, NodeUsage, StopReason,
 };
+pub use keyfile::Keyfile;
 pub use secret::Secret;
 pub use spec::{LoginVerifiers, NodeLimits, NodeSecrets, NodeSpec, TenantKey};
 pub use terminal::{LineOutcome, TerminalInput, TerminalSession, TerminalSize};
+pub use transport::{Handover, Ingress, Isolated, Peer, PeerIdentity, Receipt, Transport};
 pub use upgrade::{Upgrade, Upgrading};
+pub use visit::Visit;

@@ -1,9 +1,14 @@
 //! When a node was last used, for hibernation.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use lifecycle::{Clock, Timestamp};
+use node_api::ByteStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Remembers uses; something open counts as use until it is closed.
 #[derive(Debug)]
@@ -14,9 +19,43 @@ pub(crate) struct Activity {
     open: AtomicUsize,
 }
 
-/// A terminal, tunnel or request in progress.
+/// A terminal, tunnel, WebSocket or request in progress.
 #[derive(Debug)]
 pub(crate) struct Open(Arc<Activity>);
+
+/// A connection that counts as use until it is dropped.
+pub(crate) struct InUse {
+    pub(crate) io: Box<dyn ByteStream>,
+    pub(crate) _open: Open,
+}
+
+impl AsyncRead for InUse {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, out)
+    }
+}
+
+impl AsyncWrite for InUse {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
 
 impl Activity {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
@@ -34,6 +73,12 @@ impl Activity {
         Open(self.clone())
     }
 
+    /// It is used at this moment.
+    pub(crate) fn touch(&self) {
+        self.last
+            .store(self.clock.now().unix_timestamp(), Ordering::Release);
+    }
+
     /// The last use, which is now while anything is open.
     pub(crate) fn last(&self) -> Timestamp {
         let now = self.clock.now();
@@ -46,9 +91,7 @@ impl Activity {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0
-            .last
-            .store(self.0.clock.now().unix_timestamp(), Ordering::Release);
+        self.0.touch();
         self.0.open.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod http_server;
+pub mod net;
 mod pending;
 mod port;
 mod quota;
@@ -19,6 +20,7 @@ pub mod timer;
 pub mod vfs;
 
 pub use port::{
-    Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Service, answer, module, request_from,
+    Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Sending, Service, answer, module,
+    request_from,
 };
 pub use quota::{Charge, DiskQuota, QuotaExceeded};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use lifecycle::queue;
 use node_types::{
     Address, Blob, Capability, Edition, KernelMessage, Message, MessageId, NodeName, ProcessId,
@@ -22,6 +23,14 @@ pub enum Delivery {
     /// The target does not exist, does not accept messages from this source,
     /// or its mailbox is full. It will never be answered.
     Refused,
+}
+
+/// What became of a message that its sender keeps until there is room.
+pub enum Sending {
+    /// That is settled.
+    Done(Delivery),
+    /// The target's mailbox is full. Dropping this drops the message.
+    Waiting(BoxFuture<'static, Delivery>),
 }
 
 /// How a process ended.
@@ -56,7 +65,7 @@ pub enum NodeEvent {
     },
 }
 
-/// The kernel as modules use it. No call blocks or parks.
+/// The kernel as modules use it. No call blocks.
 pub trait KernelPort: Send + Sync + std::fmt::Debug {
     /// The node's name.
     fn our(&self) -> &NodeName;
@@ -64,6 +73,10 @@ pub trait KernelPort: Send + Sync + std::fmt::Debug {
     /// Routes `message` under the ordinary capability rules for its `source`.
     /// Only modules can call this, so `source` is believed.
     fn send(&self, message: KernelMessage) -> Delivery;
+
+    /// [`KernelPort::send`] for a sender that takes nothing more in meanwhile
+    /// and so may wait for room in a mailbox, for as long as there is one.
+    fn send_when_room(&self, message: KernelMessage) -> Sending;
 
     /// A fresh random message id.
     fn new_message_id(&self) -> MessageId;

@@ -3,15 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use lifecycle::{Entropy, SeededEntropy};
 use node_types::{
     Address, Blob, CapKey, Capability, Edition, KernelMessage, Message, MessageId, NodeName,
     ProcessId, Request,
 };
 use parking_lot::Mutex;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
-use crate::{Delivery, KernelPort, NodeEvent};
+use crate::{Delivery, KernelPort, NodeEvent, Sending};
 
 /// Events kept for a slow reader; more is skipped, as in the real kernel.
 const EVENTS: usize = 1024;
@@ -25,6 +26,7 @@ pub struct FakePort {
     caps: Mutex<HashMap<ProcessId, HashSet<CapKey>>>,
     editions: Mutex<HashMap<ProcessId, Edition>>,
     refused: Mutex<HashSet<ProcessId>>,
+    full: Mutex<HashMap<ProcessId, Arc<Semaphore>>>,
     prints: Mutex<Vec<(ProcessId, u8, String)>>,
     events: broadcast::Sender<NodeEvent>,
 }
@@ -41,6 +43,7 @@ impl FakePort {
             caps: Mutex::default(),
             editions: Mutex::default(),
             refused: Mutex::default(),
+            full: Mutex::default(),
             prints: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
         };
@@ -56,6 +59,15 @@ impl FakePort {
     /// Makes every message to `process` be refused.
     pub fn refuse(&self, process: &str) {
         self.refused.lock().insert(process.parse().unwrap());
+    }
+
+    /// Makes the mailbox of `process` full: patient senders wait for one of
+    /// the permits, others are refused nothing.
+    pub fn fill(&self, process: &str) -> Arc<Semaphore> {
+        let room = Arc::new(Semaphore::new(0));
+        let process = process.parse().unwrap();
+        self.full.lock().insert(process, room.clone());
+        room
     }
 
     /// What was printed so far.
@@ -116,6 +128,25 @@ impl KernelPort for FakePort {
             Ok(()) => Delivery::Queued,
             Err(_) => Delivery::Refused,
         }
+    }
+
+    fn send_when_room(&self, message: KernelMessage) -> Sending {
+        let room = self.full.lock().get(&message.target.process).cloned();
+        let Some(room) = room else {
+            return Sending::Done(self.send(message));
+        };
+        let sent = self.sent.clone();
+        let sending = async move {
+            let Ok(permit) = room.acquire().await else {
+                return Delivery::Refused;
+            };
+            permit.forget();
+            match sent.send(message) {
+                Ok(()) => Delivery::Queued,
+                Err(_) => Delivery::Refused,
+            }
+        };
+        Sending::Waiting(sending.boxed())
     }
 
     fn new_message_id(&self) -> MessageId {

@@ -74,6 +74,10 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
             Exit::NotInstantiable { .. } => ExitReason::CouldNotStart,
         };
         report(kernel, process, told(exit));
+        // Its next life knows nothing of the channels of this one.
+        if let Some(http) = kernel.http() {
+            http.process_ended(&process.id);
+        }
         let plan = {
             let table = kernel.table.read();
             let Some(entry) = table.get(&process.id) else {

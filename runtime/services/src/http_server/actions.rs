@@ -1,4 +1,5 @@
-//! Requests of processes to the module: binding and unbinding paths.
+//! Requests of processes to the module: binding and unbinding paths, and what
+//! they push to their WebSockets.
 //!
 //! Decodes the action shapes of every generation and answers in the caller's
 //! own. Success is answered only when asked for, errors always and to the
@@ -6,13 +7,16 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
-use node_types::{Address, Blob, Edition, KernelMessage, Message, Response};
+use node_types::{Address, Blob, Edition, KernelMessage, Message, ProcessId, Response};
+use parking_lot::RwLock;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::HttpServer;
-use super::routes::{BindError, Content, Flags};
+use super::bind_error::BindError;
+use super::routes::{Content, Flags, Routes};
+use super::sockets::{MAX_CONTROL, MessageType, PushError};
 use crate::answer;
 
 /// Type of static content whose blob names none.
@@ -33,12 +37,26 @@ enum Action {
     Unbind {
         path: String,
     },
-    WebSocketBind(IgnoredAny),
-    WebSocketSecureBind(IgnoredAny),
-    WebSocketUnbind(IgnoredAny),
-    WebSocketPush(IgnoredAny),
+    WebSocketBind {
+        path: String,
+        authenticated: bool,
+        #[serde(default)]
+        extension: bool,
+    },
+    WebSocketSecureBind {
+        path: String,
+        #[serde(default)]
+        extension: bool,
+    },
+    WebSocketUnbind {
+        path: String,
+    },
+    WebSocketPush {
+        channel_id: u32,
+        message_type: MessageType,
+    },
     WebSocketExtPushOutgoing(IgnoredAny),
-    WebSocketClose(IgnoredAny),
+    WebSocketClose(u32),
 }
 
 /// Why an action failed; each generation has its own words for it.
@@ -50,10 +68,23 @@ enum ActionError {
     NoBlob,
     #[error("{0}")]
     Bind(#[from] BindError),
-    #[error("WebSockets are not available on this host yet")]
-    NoWebSockets,
+    #[error("messages to extensions are not available on this host yet")]
+    NoExtensions,
+    #[error("a ping or pong carries at most {MAX_CONTROL} bytes")]
+    LongControl,
     #[error("no such WebSocket channel")]
     NoChannel,
+    #[error("the peer reads too slowly; the WebSocket channel is being closed")]
+    TooSlow,
+}
+
+impl From<PushError> for ActionError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::NoChannel => Self::NoChannel,
+            PushError::TooSlow => Self::TooSlow,
+        }
+    }
 }
 
 impl ActionError {
@@ -63,16 +94,19 @@ impl ActionError {
             match self {
                 Self::Malformed(_) => json!({"BadRequest": {"req": text}}),
                 Self::NoBlob => json!("NoBlob"),
-                Self::Bind(_) | Self::NoWebSockets => json!({"PathBindError": {"error": text}}),
-                Self::NoChannel => json!({"WebSocketPushError": {"error": text}}),
+                Self::Bind(_) => json!({"PathBindError": {"error": text}}),
+                Self::NoExtensions | Self::LongControl | Self::NoChannel | Self::TooSlow => {
+                    json!({"WebSocketPushError": {"error": text}})
+                }
             }
         } else {
             match self {
-                Self::Malformed(_) | Self::Bind(_) | Self::NoWebSockets => {
+                Self::Malformed(_) | Self::Bind(_) | Self::NoExtensions => {
                     json!("MalformedRequest")
                 }
                 Self::NoBlob => json!("NoBlob"),
-                Self::NoChannel => json!("WsChannelNotFound"),
+                Self::LongControl => json!("WsPingPongTooLong"),
+                Self::NoChannel | Self::TooSlow => json!("WsChannelNotFound"),
             }
         };
         json!({"Err": error})
@@ -80,7 +114,7 @@ impl ActionError {
 
     /// The newer generation has no room for a reason, so it is printed.
     fn worth_printing(&self) -> bool {
-        matches!(self, Self::Bind(_) | Self::NoWebSockets)
+        matches!(self, Self::Bind(_) | Self::NoExtensions)
     }
 }
 
@@ -140,7 +174,7 @@ impl HttpServer {
                     fallback,
                     content: content(cache, blob)?,
                 };
-                self.routes.write().bind(owner, &path, flags)?;
+                self.bind(&self.routes, owner, &path, flags)
             }
             Action::SecureBind { path, cache } => {
                 let flags = Flags {
@@ -150,21 +184,94 @@ impl HttpServer {
                     fallback,
                     content: content(cache, blob)?,
                 };
-                self.routes.write().bind(owner, &path, flags)?;
+                self.bind(&self.routes, owner, &path, flags)
             }
-            Action::Unbind { path } => self.routes.write().unbind(owner, &path)?,
-            // Nothing can be open or bound, so both succeed as they do for
-            // unknown channels and paths.
-            Action::WebSocketUnbind(_) | Action::WebSocketClose(_) => return Ok(()),
-            Action::WebSocketBind(_) | Action::WebSocketSecureBind(_) => {
-                return Err(ActionError::NoWebSockets);
+            Action::Unbind { path } => self.unbind(&self.routes, owner, &path),
+            Action::WebSocketBind {
+                path,
+                authenticated,
+                extension,
+            } => {
+                let flags = socket_flags(authenticated, false, extension);
+                self.bind(&self.sockets.routes, owner, &path, flags)
             }
-            Action::WebSocketPush(_) | Action::WebSocketExtPushOutgoing(_) => {
-                return Err(ActionError::NoChannel);
+            Action::WebSocketSecureBind { path, extension } => {
+                let flags = socket_flags(true, true, extension);
+                self.bind(&self.sockets.routes, owner, &path, flags)
+            }
+            Action::WebSocketUnbind { path } => self.unbind(&self.sockets.routes, owner, &path),
+            Action::WebSocketPush {
+                channel_id,
+                message_type,
+            } => self.push(owner, channel_id, message_type, blob),
+            Action::WebSocketExtPushOutgoing(_) => Err(ActionError::NoExtensions),
+            Action::WebSocketClose(channel) => {
+                self.sockets.close(owner, channel);
+                Ok(())
             }
         }
+    }
+
+    fn bind(
+        &self,
+        routes: &RwLock<Routes>,
+        owner: &ProcessId,
+        path: &str,
+        flags: Flags,
+    ) -> Result<(), ActionError> {
+        let package = owner.package_id();
+        let secure = flags.secure;
+        if secure {
+            self.subdomains.claim(&package)?;
+        }
+        let bound = routes.write().bind(owner, path, flags);
+        if secure && bound.is_err() {
+            self.release_unused(&package);
+        }
+        self.routes_changed();
+        Ok(bound?)
+    }
+
+    fn unbind(
+        &self,
+        routes: &RwLock<Routes>,
+        owner: &ProcessId,
+        path: &str,
+    ) -> Result<(), ActionError> {
+        routes.write().unbind(owner, path)?;
         self.routes_changed();
         Ok(())
+    }
+
+    fn push(
+        &self,
+        owner: &ProcessId,
+        channel: u32,
+        kind: MessageType,
+        blob: Option<&Blob>,
+    ) -> Result<(), ActionError> {
+        let bytes = match (kind, blob) {
+            (_, Some(blob)) => blob.bytes.clone(),
+            (MessageType::Text | MessageType::Binary, None) => return Err(ActionError::NoBlob),
+            (MessageType::Ping | MessageType::Pong | MessageType::Close, None) => Bytes::new(),
+        };
+        let is_control = matches!(kind, MessageType::Ping | MessageType::Pong);
+        if is_control && bytes.len() > MAX_CONTROL {
+            return Err(ActionError::LongControl);
+        }
+        Ok(self.sockets.push(owner, channel, kind, bytes)?)
+    }
+}
+
+/// How a path for WebSockets is bound. Extensions are programs on the machine
+/// that a tunnel ends at.
+fn socket_flags(authenticated: bool, secure: bool, extension: bool) -> Flags {
+    Flags {
+        authenticated,
+        secure,
+        local_only: extension,
+        fallback: false,
+        content: None,
     }
 }
 

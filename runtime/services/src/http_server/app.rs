@@ -1,13 +1,12 @@
 //! A request as an app sees it, and its answer as HTTP.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use node_api::{HttpResponse, body};
+use node_api::{HttpResponse, Visit, body};
 use node_types::{KernelMessage, Message};
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +59,7 @@ pub(super) fn describe(head: &Parts, path: &str, found: &Found) -> Bytes {
         headers.insert(name.as_str(), value.to_str().unwrap_or_default());
     }
     let incoming = IncomingHttp {
-        source_socket_addr: head.extensions.get::<SocketAddr>().map(ToString::to_string),
+        source_socket_addr: client(head),
         method: head.method.as_str(),
         url: format!("http://{}{path}", host_name(head)),
         bound_path: &found.route.path,
@@ -72,6 +71,12 @@ pub(super) fn describe(head: &Parts, path: &str, found: &Found) -> Bytes {
     serde_json::to_vec(&ToApp::Http(incoming))
         .unwrap_or_default()
         .into()
+}
+
+/// The client's address, where a door knows it.
+pub(super) fn client(head: &Parts) -> Option<String> {
+    let visit = head.extensions.get::<Visit>()?;
+    Some(visit.client.to_string())
 }
 
 /// The host the client named, with its port, if it is well formed.

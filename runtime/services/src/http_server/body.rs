@@ -54,6 +54,19 @@ impl Budget {
         }
     }
 
+    /// Takes `bytes`, unless that is beyond the limit.
+    pub(super) fn take(&self, bytes: u64) -> bool {
+        let fits = |now: u64| now.checked_add(bytes).filter(|new| *new <= self.limit);
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
+            .is_ok()
+    }
+
+    /// Gives back what was taken.
+    pub(super) fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
     /// An empty charge.
     pub(super) fn charge(&self) -> Charge<'_> {
         Charge {
@@ -65,13 +78,9 @@ impl Budget {
 
 impl Charge<'_> {
     fn grow(&mut self, bytes: u64) -> Result<(), BodyError> {
-        let used = &self.budget.used;
-        let fits = |now: u64| {
-            now.checked_add(bytes)
-                .filter(|new| *new <= self.budget.limit)
-        };
-        used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
-            .map_err(|_| BodyError::Busy)?;
+        if !self.budget.take(bytes) {
+            return Err(BodyError::Busy);
+        }
         self.bytes += bytes;
         Ok(())
     }
@@ -79,7 +88,7 @@ impl Charge<'_> {
 
 impl Drop for Charge<'_> {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.budget.give_back(self.bytes);
     }
 }
 

@@ -8,10 +8,12 @@
 //!
 //! One file per concern: [`routes`] (table), [`path`] (spellings), [`actions`]
 //! (requests of processes), [`request`] (order of processing), [`app`]
-//! (messages to apps), [`rpc`], [`login`], [`serve`] (connections).
+//! (messages to apps), [`rpc`], [`login`], [`serve`] (connections), [`site`]
+//! (hosts and origins), [`sockets`] (WebSockets).
 
 mod actions;
 mod app;
+mod bind_error;
 mod body;
 mod login;
 mod path;
@@ -20,6 +22,8 @@ mod respond;
 mod routes;
 mod rpc;
 mod serve;
+mod site;
+mod sockets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +31,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lifecycle::{Clock, Tasks};
 use node_api::{LoginVerifiers, Secret};
-use node_types::{Address, KernelMessage, Message, NodeName, ProcessId};
+use node_types::{Address, KernelMessage, Message, NodeName, PackageId, ProcessId};
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
@@ -36,6 +40,8 @@ use crate::{Delivery, Inbox, KernelPort, Service, module};
 use body::Budget;
 use login::Login;
 use routes::Routes;
+use site::Subdomains;
+use sockets::Sockets;
 
 /// How long an app may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
@@ -80,8 +86,12 @@ pub struct HttpServer {
     tasks: Tasks,
     clock: Arc<dyn Clock>,
     routes: RwLock<Routes>,
+    subdomains: Subdomains,
+    sockets: Arc<Sockets>,
     pending: Arc<Pending>,
     login: RwLock<Arc<Login>>,
+    /// Passwords whose hashes are computed one after the other.
+    login_turns: Semaphore,
     public_bodies: Budget,
     tunnel_bodies: Budget,
     /// Whether every process has started; marked changed at each binding
@@ -120,12 +130,15 @@ impl HttpServer {
             ))),
             public_bodies: Budget::new(config.public_message_bytes.saturating_mul(PUBLIC_BODIES)),
             tunnel_bodies: Budget::new(config.local_message_bytes.saturating_mul(TUNNEL_BODIES)),
+            sockets: Sockets::new(config.public_message_bytes, config.local_message_bytes),
             config,
             address,
             port,
             tasks,
             clock,
             routes: RwLock::default(),
+            subdomains: Subdomains::default(),
+            login_turns: Semaphore::new(1),
             pending: Pending::new(MAX_PENDING),
             ready: watch::Sender::new(false),
         })
@@ -137,10 +150,27 @@ impl HttpServer {
         self.ready.send_replace(ready);
     }
 
-    /// Forgets every path of `process`; to be called when it leaves the
-    /// process map, so that its paths answer 404.
+    /// Forgets every path of `process` and ends its WebSockets; to be called
+    /// when it leaves the process map, so that its paths answer 404.
     pub fn forget(&self, process: &ProcessId) {
         self.routes.write().forget(process);
+        self.sockets.forget(process);
+        self.release_unused(&process.package_id());
+    }
+
+    /// Ends the WebSockets of a process whose life ended; the next one, if it
+    /// is restarted, finds its paths as they were.
+    pub fn process_ended(&self, process: &ProcessId) {
+        self.sockets.process_ended(process);
+    }
+
+    /// Gives up the subdomain of a package without secure paths.
+    fn release_unused(&self, package: &PackageId) {
+        let used = self.routes.read().has_secure(package)
+            || self.sockets.routes.read().has_secure(package);
+        if !used {
+            self.subdomains.release(package);
+        }
     }
 
     fn routes_changed(&self) {

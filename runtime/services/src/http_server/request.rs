@@ -1,25 +1,32 @@
 //! One HTTP request from head to answer, in the order that apps rely on.
 
+use std::sync::Arc;
+
 use http::header;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use http_body::Body;
 use node_api::{HttpBody, HttpRequest, HttpResponse, Origin, body};
-use node_types::{Address, Blob, KernelMessage, PackageId};
+use node_types::{Address, Blob, KernelMessage};
+use parking_lot::RwLock;
 
 use super::path::{self, RPC_PATH};
-use super::routes::{Content, Flags, Found};
-use super::{HttpServer, NoAnswer, READY_TIME, app, body as bodies, respond};
+use super::routes::{Content, Flags, Found, Routes};
+use super::site::{is_anothers_page, sent_by_a_foreign_page};
+use super::{HttpServer, NoAnswer, READY_TIME, app, body as bodies, respond, sockets};
 use crate::request_from;
 
 /// Seconds that an app is told it has.
 const APP_SECONDS: u64 = 15;
 /// Where a person signs in.
 const LOGIN_PATH: &str = "/login";
+/// Where a person signs out, unless an app has bound it.
+const LOGOUT_PATH: &str = "/logout";
 
 impl HttpServer {
     /// Answers one request. Never fails: trouble is an HTTP status.
-    pub async fn handle(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
-        let (head, body) = request.into_parts();
+    pub async fn handle(self: &Arc<Self>, request: HttpRequest, origin: Origin) -> HttpResponse {
+        let (mut head, body) = request.into_parts();
         let raw = head.uri.path();
         if path::reaches_rpc(raw) {
             if origin == Origin::Public || sent_by_a_foreign_page(&head) {
@@ -39,7 +46,17 @@ impl HttpServer {
         if path == LOGIN_PATH && login_method {
             return Box::pin(self.login_request(&head, body, origin)).await;
         }
-        let Some(found) = self.find(&path).await else {
+        if sockets::is_upgrade(&head) {
+            let bodiless = body.is_end_stream();
+            let opened = Box::pin(self.upgrade(&mut head, bodiless, &path, origin)).await;
+            if let Some(answer) = opened {
+                return answer;
+            }
+        }
+        if path == LOGOUT_PATH && head.method == Method::POST && !self.is_bound(&path) {
+            return self.logout(&head, origin);
+        }
+        let Some(found) = self.find(&self.routes, &path).await else {
             return respond::empty(StatusCode::NOT_FOUND);
         };
         let Some(flags) = &found.route.flags else {
@@ -55,12 +72,12 @@ impl HttpServer {
     }
 
     /// The route for `path`. While the node boots, waits for it to appear.
-    async fn find(&self, path: &str) -> Option<Found> {
+    pub(super) async fn find(&self, routes: &RwLock<Routes>, path: &str) -> Option<Found> {
         let mut ready = self.ready.subscribe();
         let deadline = tokio::time::Instant::now() + READY_TIME;
         loop {
             let final_answer = *ready.borrow_and_update();
-            match self.routes.read().find(path) {
+            match routes.read().find(path) {
                 // A root binding answers for a path only once it is sure that
                 // nothing better will be bound.
                 Some(found) if final_answer || !found.by_fallback => return Some(found),
@@ -69,9 +86,14 @@ impl HttpServer {
             }
             match tokio::time::timeout_at(deadline, ready.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return self.routes.read().find(path),
+                Ok(Err(_)) | Err(_) => return routes.read().find(path),
             }
         }
+    }
+
+    fn is_bound(&self, path: &str) -> bool {
+        let found = self.routes.read().find(path);
+        found.is_some_and(|found| !found.by_fallback)
     }
 
     /// The answer for a request that may not use the route.
@@ -83,10 +105,10 @@ impl HttpServer {
         origin: Origin,
     ) -> Option<HttpResponse> {
         let owner = &found.route.owner;
-        if flags.secure
-            && let Some(elsewhere) = self.other_subdomain(head, &owner.package_id(), origin)
-        {
-            return Some(elsewhere);
+        let place = self.place(head, origin);
+        let elsewhere = self.elsewhere(head, place.as_ref(), found, flags, wanted(head));
+        if elsewhere.is_some() {
+            return elsewhere;
         }
         if flags.authenticated {
             let subdomain = flags.secure.then_some(owner);
@@ -94,40 +116,13 @@ impl HttpServer {
             if !self.login().tokens.accepts(&head.headers, subdomain, now) {
                 return Some(self.login().page(subdomain, wanted(head), None));
             }
+            if !head.method.is_safe() && is_anothers_page(head, origin) {
+                let sentence = "This page may not act for the node's owner.\n".to_owned();
+                return Some(respond::text(StatusCode::FORBIDDEN, sentence));
+            }
         }
-        let foreign = origin == Origin::Public || sent_by_a_foreign_page(head);
-        (flags.local_only && foreign).then(|| respond::empty(StatusCode::FORBIDDEN))
-    }
-
-    /// A secure path lives on its package's own subdomain; elsewhere the
-    /// client is sent there.
-    fn other_subdomain(
-        &self,
-        head: &Parts,
-        package: &PackageId,
-        origin: Origin,
-    ) -> Option<HttpResponse> {
-        let Some(host) = app::host(head) else {
-            let sentence = "This path needs a Host header.\n".to_owned();
-            return Some(respond::text(StatusCode::UNAUTHORIZED, sentence));
-        };
-        let label = secure_label(package);
-        let (first, rest) = host.split_once('.').unwrap_or((host, ""));
-        if first.eq_ignore_ascii_case(&label) {
-            return None;
-        }
-        // From another package's subdomain, go beside it and not below it.
-        let our = self.config.our.as_str().split('.').next();
-        let base = if rest.split('.').next() == our {
-            rest
-        } else {
-            host
-        };
-        let tls = self.config.tls && origin == Origin::Public;
-        let scheme = if tls { "https" } else { "http" };
-        // The target begins with a slash, so it cannot extend the host.
-        let location = format!("{scheme}://{label}.{base}{}", wanted(head));
-        Some(respond::redirect(StatusCode::TEMPORARY_REDIRECT, &location))
+        (flags.local_only && is_foreign(head, origin))
+            .then(|| respond::empty(StatusCode::FORBIDDEN))
     }
 
     async fn forward(
@@ -196,27 +191,7 @@ fn declared(head: &Parts) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 
-/// The label of the subdomain on which a package's secure paths live.
-fn secure_label(package: &PackageId) -> String {
-    format!("{}-{}", package.package(), package.publisher())
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect()
-}
-
-/// Whether a browser sent this for a page from elsewhere. The tunnel ends in a
-/// port of the owner's machine, which any page in the owner's browser reaches.
-fn sent_by_a_foreign_page(head: &Parts) -> bool {
-    let Some(origin) = head.headers.get(header::ORIGIN) else {
-        return false;
-    };
-    let Some((_, host)) = origin.to_str().ok().and_then(|text| text.split_once("://")) else {
-        return true;
-    };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    // Names below `localhost` are other tenants' pages.
-    !matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+/// Whether a request must not use what is for this machine only.
+pub(super) fn is_foreign(head: &Parts, origin: Origin) -> bool {
+    origin == Origin::Public || sent_by_a_foreign_page(head)
 }

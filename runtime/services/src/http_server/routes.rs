@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use node_types::ProcessId;
+use node_types::{PackageId, ProcessId};
 
+use super::bind_error::BindError;
 use super::path::first_segment;
 
 /// Most bound paths of a node.
@@ -86,29 +87,6 @@ enum Segment {
     Rest(String),
 }
 
-/// Why a path cannot be bound.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BindError {
-    /// Longer than [`MAX_PATH`].
-    #[error("the path is longer than {MAX_PATH} bytes")]
-    LongPath,
-    /// More than [`MAX_SEGMENTS`].
-    #[error("a path with parameters may have {MAX_SEGMENTS} segments")]
-    LongPattern,
-    /// [`MAX_PATTERNS`] reached.
-    #[error("this node has {MAX_PATTERNS} bound paths with parameters already: unbind some")]
-    PatternsFull,
-    /// [`MAX_ROUTES`] reached.
-    #[error("this node has {MAX_ROUTES} bound paths already: unbind some")]
-    RoutesFull,
-    /// [`MAX_CONTENT_BYTES`] reached.
-    #[error(
-        "static content of this node is limited to {} MiB: bind without cache",
-        MAX_CONTENT_BYTES >> 20
-    )]
-    ContentFull,
-}
-
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
@@ -121,10 +99,15 @@ pub(super) struct Routes {
     content_bytes: usize,
 }
 
+/// Whether `process` owns the root.
+pub(super) fn is_homepage(process: &ProcessId) -> bool {
+    process.as_str() == HOMEPAGE
+}
+
 /// The stored form of `path` bound by `owner`.
 pub(super) fn stored_path(owner: &ProcessId, path: &str) -> String {
     let slash = if path.starts_with('/') { "" } else { "/" };
-    let whole = if owner.as_str() == HOMEPAGE {
+    let whole = if is_homepage(owner) {
         format!("{slash}{path}")
     } else {
         format!("/{owner}{slash}{path}")
@@ -254,6 +237,21 @@ impl Routes {
         self.retain(|route| route.owner != *owner);
     }
 
+    /// Whether any process of `package` has a secure path.
+    pub(super) fn has_secure(&self, package: &PackageId) -> bool {
+        let secure = |route: &Route| {
+            route.flags.as_ref().is_some_and(|flags| flags.secure)
+                && route.owner.package_id() == *package
+        };
+        self.all().any(|route| secure(route))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.literal
+            .values()
+            .chain(self.patterns.values().flatten())
+    }
+
     fn insert(
         &mut self,
         owner: &ProcessId,
@@ -329,14 +327,9 @@ impl Routes {
             routes.retain(|route| keep(route));
             !routes.is_empty()
         });
-        let all = || {
-            self.literal
-                .values()
-                .chain(self.patterns.values().flatten())
-        };
         (self.count, self.content_bytes) = (
-            all().count(),
-            all().map(|route| route.content_bytes()).sum(),
+            self.all().count(),
+            self.all().map(|route| route.content_bytes()).sum(),
         );
     }
 

@@ -5,22 +5,25 @@
 //! stay on the same origin; a password is never kept or logged.
 
 mod attempts;
+mod logout;
 mod page;
 mod password;
 mod token;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use node_api::{HttpBody, HttpResponse, LoginVerifiers, Origin, Secret};
+use node_api::{HttpBody, HttpResponse, LoginVerifiers, Origin, Secret, Visit};
 use node_types::{NodeName, ProcessId, alias};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use self::attempts::Attempts;
+use self::attempts::{Attempts, Client};
 use self::token::Tokens;
 use super::{HttpServer, body as bodies, path, respond};
 
@@ -48,6 +51,10 @@ struct JsonLogin {
     #[serde(default)]
     subdomain: Option<String>,
 }
+
+/// One login, as open WebSockets remember it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Session([u8; 32]);
 
 /// How a login ended before an answer is chosen.
 enum Verdict {
@@ -108,9 +115,10 @@ impl HttpServer {
     }
 
     /// Puts a new password and cookie key in place: cookies made before are
-    /// worth nothing from then on.
+    /// worth nothing from then on, and WebSockets opened with one are closed.
     pub fn renew_login(&self, login: LoginVerifiers, jwt_secret: &Secret<[u8; 32]>) {
         *self.login.write() = Arc::new(Login::new(&self.config.our, login, jwt_secret));
+        self.sockets.sign_out(None);
     }
 
     /// Answers `GET` and `POST /login`.
@@ -137,16 +145,24 @@ impl HttpServer {
                 .as_bytes()
                 .starts_with(b"application/x-www-form-urlencoded")
         });
-        let secure = self.config.tls && origin == Origin::Public;
+        let secure = self.is_secure(head, origin);
+        let visit = head.extensions.get::<Visit>();
+        let client = visit.map(|visit| visit.client.ip());
         if form {
-            self.form_login(&body, secure).await
+            self.form_login(&body, client, secure).await
         } else {
-            self.json_login(&body, redirect.as_deref(), secure)
+            self.json_login(&body, redirect.as_deref(), client, secure)
         }
     }
 
     /// The protocol of published clients: the browser has hashed the password.
-    fn json_login(&self, body: &Bytes, redirect: Option<&str>, secure: bool) -> HttpResponse {
+    fn json_login(
+        &self,
+        body: &Bytes,
+        redirect: Option<&str>,
+        client: Client,
+        secure: bool,
+    ) -> HttpResponse {
         let Ok(login) = serde_json::from_slice::<JsonLogin>(body) else {
             return respond::json_string(StatusCode::BAD_REQUEST, "Failed to parse login info");
         };
@@ -154,7 +170,7 @@ impl HttpServer {
             return respond::json_string(StatusCode::BAD_REQUEST, "Failed to parse login info");
         };
         let current = self.login();
-        let attempt = match current.attempts.begin() {
+        let attempt = match current.attempts.begin(client) {
             Ok(attempt) => attempt,
             Err(wait) => return too_many(wait),
         };
@@ -163,10 +179,10 @@ impl HttpServer {
             return respond::json_string(StatusCode::INTERNAL_SERVER_ERROR, WRONG);
         }
         attempt.succeeded();
-        // Old clients expect the keyfile here, sealed with the password. None
-        // is kept yet, so they get an empty one; signing in does not need it.
+        // Old clients expect the keyfile here, sealed with the password.
+        let keyfile = STANDARD.encode(current.verifiers.keyfile.get());
         let answer = match redirect {
-            None => respond::json_string(StatusCode::OK, ""),
+            None => respond::json_string(StatusCode::OK, &keyfile),
             Some(target) => {
                 respond::redirect(StatusCode::SEE_OTHER, safe_redirect(target).unwrap_or("/"))
             }
@@ -175,7 +191,7 @@ impl HttpServer {
     }
 
     /// The form of our own page: the password itself.
-    async fn form_login(&self, body: &Bytes, secure: bool) -> HttpResponse {
+    async fn form_login(&self, body: &Bytes, client: Client, secure: bool) -> HttpResponse {
         let text = String::from_utf8_lossy(body);
         let (mut password, mut process, mut target) = (Zeroizing::<String>::default(), None, None);
         for (name, value) in path::query_pairs(&text) {
@@ -191,7 +207,7 @@ impl HttpServer {
             return respond::text(StatusCode::BAD_REQUEST, problem);
         };
         let target = target.as_deref().and_then(safe_redirect).unwrap_or("/");
-        match self.check_password(password).await {
+        match self.check_password(password, client).await {
             Verdict::Right => {
                 let answer = respond::redirect(StatusCode::SEE_OTHER, target);
                 self.with_cookie(answer, process.as_ref(), secure)
@@ -207,17 +223,28 @@ impl HttpServer {
         }
     }
 
-    async fn check_password(&self, password: Zeroizing<String>) -> Verdict {
+    async fn check_password(&self, password: Zeroizing<String>, client: Client) -> Verdict {
         let current = self.login();
-        let attempt = match current.attempts.begin() {
+        let attempt = match current.attempts.begin(client) {
             Ok(attempt) => attempt,
             Err(wait) => return Verdict::TooMany(wait),
         };
-        let permit = tokio::time::timeout(
-            password::HASHING_WAIT,
-            Arc::clone(&self.config.hashing).acquire_owned(),
-        );
-        let Ok(Ok(permit)) = permit.await else {
+        if let Some(right) = password::quick(&current.verifiers, &password) {
+            if right {
+                attempt.succeeded();
+                return Verdict::Right;
+            }
+            return Verdict::Wrong;
+        }
+        let permit = async {
+            // The node's turn first, so that a flood at one node holds one
+            // permit of the host at most.
+            let turn = self.login_turns.acquire().await.ok()?;
+            let hashing = Arc::clone(&self.config.hashing);
+            Some((turn, hashing.acquire_owned().await.ok()?))
+        };
+        let permit = tokio::time::timeout(password::HASHING_WAIT, permit).await;
+        let Ok(Some((_turn, permit))) = permit else {
             // Not a wrong guess.
             attempt.succeeded();
             return Verdict::Busy;
@@ -287,31 +314,65 @@ mod tests {
 
     #[test]
     fn redirects_stay_here() {
-        for good in ["/", "/a", "/a?b=c#d", "/a:b:c/x%2f", "/a//b"] {
+        for good in [
+            "/",
+            "/a",
+            "/a?b=c#d",
+            "/a:b:c/x%2f",
+            "/a//b",
+            "/./a",
+            "/a/../b",
+            "/%2f%2fevil.com",
+            "/%5cevil.com",
+            "/@evil.com",
+            "/.evil.com",
+            "/?next=http://evil.com",
+        ] {
             assert_eq!(safe_redirect(good), Some(good));
         }
         for bad in [
             "",
+            " ",
             "a",
+            "?a",
+            "#a",
             "//evil.com",
+            "///evil.com",
+            "//",
             "/\\evil.com",
             "\\/evil.com",
+            "\\\\evil.com",
+            "/a\\b",
             "http://evil.com",
+            "HTTP://evil.com",
             "https:evil.com",
+            "https:/evil.com",
+            "https:///evil.com",
+            "ftp://evil.com",
             "javascript:alert(1)",
+            "JaVaScRiPt:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
             ".evil.com",
             "@evil.com",
+            ":80/",
             "/a b",
+            "/ /evil.com",
+            " /a",
+            "/\t/evil.com",
+            "\t//evil.com",
             "/a\r\nX: y",
+            "/a\nb",
+            "/\r/evil.com",
             "/a\tb",
             "/\u{e9}",
+            "/\u{ff0f}evil.com",
+            "/\u{2028}",
             "/\u{0}",
-            " /a",
-            "///evil.com",
-            "/a\\b",
-            "data:text/html,x",
+            "/\u{7f}",
+            "%2f%2fevil.com",
         ] {
-            assert_eq!(safe_redirect(bad), None, "{bad}");
+            assert_eq!(safe_redirect(bad), None, "{bad:?}");
         }
         assert_eq!(safe_redirect(&format!("/{}", "a".repeat(3000))), None);
     }

@@ -25,6 +25,13 @@ pub(super) fn matches(verifiers: &LoginVerifiers, hash_text: &str) -> bool {
     (digest.ct_eq(&verifiers.sha256) | digest.ct_eq(&verifiers.argon2id)).into()
 }
 
+/// What the verifier of the older hash says, if one is kept: wrong passwords
+/// then cost the host microseconds, however many are sent.
+pub(super) fn quick(verifiers: &LoginVerifiers, password: &str) -> Option<bool> {
+    let digest: [u8; 32] = Sha256::digest(older_hash(password).as_bytes()).into();
+    (verifiers.sha256 != [0; 32]).then(|| digest.ct_eq(&verifiers.sha256).into())
+}
+
 /// Whether `password` is right. Blocks for tens of milliseconds.
 pub(super) fn is_right(verifiers: &LoginVerifiers, password: &str, node: &NodeName) -> bool {
     let older = matches(verifiers, &older_hash(password));
@@ -72,13 +79,16 @@ mod tests {
         let only = |sha256, argon2id| LoginVerifiers {
             sha256,
             argon2id,
-            keyfile: bytes::Bytes::new(),
+            keyfile: node_api::Keyfile::default(),
         };
         assert!(is_right(&only(older, [0; 32]), "pass word", &node));
         assert!(is_right(&only([0; 32], newer), "pass word", &node));
         assert!(!is_right(&only(older, newer), "pass Word", &node));
         let other: NodeName = "b.dev".parse().unwrap();
         assert!(!is_right(&only([0; 32], newer), "pass word", &other));
+        assert_eq!(quick(&only(older, newer), "pass word"), Some(true));
+        assert_eq!(quick(&only(older, newer), "pass Word"), Some(false));
+        assert_eq!(quick(&only([0; 32], newer), "pass word"), None);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use lifecycle::Timestamp;
 use node_api::Secret;
 use node_types::{NodeName, ProcessId, alias};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Session;
 
 /// How long a login lasts: 26 weeks.
 const LIFETIME_SECONDS: u64 = 26 * 7 * 24 * 3600;
@@ -90,24 +93,49 @@ impl Tokens {
         subdomain: Option<&ProcessId>,
         now: Timestamp,
     ) -> bool {
+        self.accepted(headers, subdomain, now).is_some()
+    }
+
+    /// The login of the cookie that signs the owner in for `subdomain`.
+    pub(in super::super) fn session(
+        &self,
+        headers: &HeaderMap,
+        subdomain: Option<&ProcessId>,
+        now: Timestamp,
+    ) -> Option<Session> {
+        self.accepted(headers, subdomain, now).map(session_of)
+    }
+
+    /// All logins that `headers` carry, whatever they are for.
+    pub(super) fn sessions(&self, headers: &HeaderMap, now: Timestamp) -> Vec<Session> {
+        let own = self.cookie_name(None);
+        cookies(headers)
+            .filter(|(given, _)| {
+                let rest = given.strip_prefix(own.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+            })
+            .take(MAX_CANDIDATES)
+            .filter(|(_, token)| self.claims(token, now).is_some())
+            .map(|(_, token)| session_of(token))
+            .collect()
+    }
+
+    fn accepted<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        subdomain: Option<&ProcessId>,
+        now: Timestamp,
+    ) -> Option<&'a str> {
         let name = self.cookie_name(subdomain);
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
+        cookies(headers)
             .filter(|(given, _)| same_cookie(given, &name))
             .take(MAX_CANDIDATES)
-            .any(|(_, token)| self.valid(token, subdomain, now))
+            .map(|(_, token)| token)
+            .find(|token| self.valid(token, subdomain, now))
     }
 
     fn valid(&self, token: &str, subdomain: Option<&ProcessId>, now: Timestamp) -> bool {
-        if token.len() > MAX_TOKEN {
-            return false;
-        }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation);
-        let Ok(claims) = decoded.map(|data| data.claims) else {
+        let Some(claims) = self.claims(token, now) else {
             return false;
         };
         let claimed = claims.subdomain.as_deref().filter(|text| !text.is_empty());
@@ -116,11 +144,33 @@ impl Tokens {
             Some(Ok(id)) => Some(alias::canonical(id)),
             Some(Err(_)) => return false,
         };
-        let now = u64::try_from(now.unix_timestamp()).unwrap_or(u64::MAX);
-        claims.username == self.our.as_str()
-            && claimed.as_ref() == subdomain
-            && claims.expiration > now
+        claimed.as_ref() == subdomain
     }
+
+    /// What a token of ours says that has not expired.
+    fn claims(&self, token: &str, now: Timestamp) -> Option<Claims> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation);
+        let claims = decoded.ok()?.claims;
+        let now = u64::try_from(now.unix_timestamp()).unwrap_or(u64::MAX);
+        let ours = claims.username == self.our.as_str() && claims.expiration > now;
+        ours.then_some(claims)
+    }
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+}
+
+fn session_of(token: &str) -> Session {
+    Session(Sha256::digest(token.as_bytes()).into())
 }
 
 /// Whether a client's cookie name is ours; pages of published apps may spell

@@ -15,9 +15,8 @@ async fn an_app_gets_the_request_in_its_words_and_its_answer_becomes_http() {
         ("X-Odd", "caf\u{e9}"),
     ];
     let path = "/app:test:alice.dev/a/7%20x/?q=1+2&r=%C3%A9";
-    let mut asked = request(Method::POST, path, &headers, "payload");
-    let address: std::net::SocketAddr = "127.0.0.1:5123".parse().unwrap();
-    asked.extensions_mut().insert(address);
+    let asked = request(Method::POST, path, &headers, "payload");
+    let asked = visited(asked, "127.0.0.1:5123", None);
     let answer = harness.begin(asked, Origin::Public);
     let message = harness.sent.recv().await.unwrap();
     assert_eq!(
@@ -178,7 +177,9 @@ async fn each_generation_is_answered_in_its_own_words() {
     let cached =
         json!({"Bind": {"path": "/", "authenticated": true, "local_only": false, "cache": true}});
     let ws = json!({"WebSocketBind": {"path": "/", "authenticated": true, "encrypted": false, "extension": false}});
-    let push = json!({"WebSocketPush": {"channel_id": 7, "message_type": "Text"}});
+    let extension = json!({"WebSocketExtPushOutgoing":
+        {"channel_id": 7, "message_type": "Binary", "desired_reply_type": "Response"}});
+    let push = json!({"WebSocketPush": {"channel_id": 7, "message_type": "Ping"}});
     for (action, old, new) in [
         (
             json!({"Unbind": {"path": "/x"}}),
@@ -186,9 +187,9 @@ async fn each_generation_is_answered_in_its_own_words() {
             json!({"Ok": null}),
         ),
         (
-            json!({"SecureBind": {"path": "/s", "cache": false}}),
-            json!({"Ok": null}),
-            json!({"Ok": null}),
+            json!({"WebSocketPush": {"channel_id": 7, "message_type": "Text"}}),
+            json!({"Err": "NoBlob"}),
+            json!({"Err": "NoBlob"}),
         ),
         (
             json!({"WebSocketClose": 7}),
@@ -196,9 +197,16 @@ async fn each_generation_is_answered_in_its_own_words() {
             json!({"Ok": null}),
         ),
         (cached, json!({"Err": "NoBlob"}), json!({"Err": "NoBlob"})),
+        (ws, json!({"Ok": null}), json!({"Ok": null})),
         (
-            ws,
-            json!({"Err": {"PathBindError": {"error": "WebSockets are not available on this host yet"}}}),
+            json!({"WebSocketUnbind": {"path": "/"}}),
+            json!({"Ok": null}),
+            json!({"Ok": null}),
+        ),
+        (
+            extension,
+            json!({"Err": {"WebSocketPushError":
+                {"error": "messages to extensions are not available on this host yet"}}}),
             json!({"Err": "MalformedRequest"}),
         ),
         (
@@ -228,7 +236,7 @@ async fn each_generation_is_answered_in_its_own_words() {
             .port
             .prints()
             .iter()
-            .any(|(_, _, text)| text.contains("WebSockets"))
+            .any(|(_, _, text)| text.contains("extensions"))
     );
 }
 

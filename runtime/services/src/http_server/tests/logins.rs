@@ -140,7 +140,7 @@ async fn failures_are_counted_and_wait_a_minute() {
 }
 
 #[tokio::test]
-async fn secure_paths_live_on_their_own_subdomain() {
+async fn secure_paths_need_their_own_cookie() {
     let mut harness = Harness::new();
     let source = "chat:my-pkg:alice.dev";
     let bind = json!({"SecureBind": {"path": "/s", "cache": false}});
@@ -151,20 +151,17 @@ async fn secure_paths_live_on_their_own_subdomain() {
         headers.extend(host.map(|host| ("Host", host)));
         request(Method::GET, &path, &headers, "")
     };
+    // Through a tunnel the host's name is all there is.
     for (host, wanted) in [
-        (
-            "alice.localhost:8000",
-            "http://my-pkg-alice-dev.alice.localhost:8000",
-        ),
-        (
-            "other-app.alice.localhost",
-            "http://my-pkg-alice-dev.alice.localhost",
-        ),
         ("localhost:9090", "http://my-pkg-alice-dev.localhost:9090"),
+        ("other-app.localhost", "http://my-pkg-alice-dev.localhost"),
+        ("127.0.0.1:9090", "http://my-pkg-alice-dev.localhost:9090"),
+        ("[::1]:9090", "http://my-pkg-alice-dev.localhost:9090"),
+        ("node.lan:9090", "http://my-pkg-alice-dev.node.lan:9090"),
     ] {
         let answer = harness
             .server
-            .handle(asked(Some(host), ""), Origin::Public)
+            .handle(asked(Some(host), ""), Origin::Tunnel)
             .await;
         assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);
         let wanted = format!("{wanted}{path}");
@@ -174,17 +171,16 @@ async fn secure_paths_live_on_their_own_subdomain() {
         let answer = harness.server.handle(asked(host, ""), Origin::Public).await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{host:?}");
     }
-    let right_host = Some("My-Pkg-Alice-Dev.alice.localhost");
-    let page = harness
-        .server
-        .handle(asked(right_host, ""), Origin::Public)
-        .await;
-    assert!(
-        text(page)
-            .await
-            .contains(&format!("name=\"subdomain\" value=\"{source}\""))
-    );
+    for host in ["My-Pkg-Alice-Dev.localhost", "my-pkg-alice-dev.node.lan:1"] {
+        let page = harness
+            .server
+            .handle(asked(Some(host), ""), Origin::Tunnel)
+            .await;
+        let html = text(page).await;
+        assert!(html.contains(&format!("name=\"subdomain\" value=\"{source}\"")));
+    }
     // The plain cookie is not enough, the process' own is.
+    let right_host = Some("my-pkg-alice-dev.localhost");
     let sign_in = |subdomain: &str| {
         json!({"password_hash": hash_text(PASSWORD), "subdomain": subdomain}).to_string()
     };

@@ -4,13 +4,15 @@ mod apps;
 mod connections;
 mod doors;
 mod logins;
+mod sites;
+mod sockets;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use lifecycle::queue::{self, Bounds};
 use lifecycle::{ManualClock, TaskKind};
-use node_api::{HttpResponse, body};
+use node_api::{HttpResponse, Keyfile, body};
 use node_types::{Blob, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -46,7 +48,7 @@ fn config(tls: bool) -> Config {
         login: LoginVerifiers {
             sha256: Sha256::digest(hash_text(PASSWORD).as_bytes()).into(),
             argon2id: [0; 32],
-            keyfile: Bytes::new(),
+            keyfile: Keyfile::default(),
         },
         public_message_bytes: PUBLIC_LIMIT,
         local_message_bytes: LOCAL_LIMIT,
@@ -146,6 +148,22 @@ impl Harness {
         };
         self.inbox.try_send(answer, 1).unwrap();
     }
+}
+
+/// A request as the proxy hands it over, from a client at `client`, to the
+/// node's own host or to a subdomain of it.
+fn visited(
+    mut request: http::Request<node_api::HttpBody>,
+    client: &str,
+    subdomain: Option<&str>,
+) -> http::Request<node_api::HttpBody> {
+    request.extensions_mut().insert(node_api::Visit {
+        client: client.parse().unwrap(),
+        secure: false,
+        site: "alice.localhost:8000".to_owned(),
+        subdomain: subdomain.map(str::to_owned),
+    });
+    request
 }
 
 fn request(

@@ -1,0 +1,383 @@
+//! One open socket, from its first frame to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use node_api::{Origin, Upgrading};
+use node_types::{Address, Blob, ProcessId};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::meter::{Meter, Metered};
+use super::{End, MessageType, Outgoing, Registered};
+use crate::http_server::HttpServer;
+use crate::{Delivery, Sending, request_from};
+
+/// How long the connection may take to be handed over.
+const UPGRADE_TIME: Duration = Duration::from_secs(10);
+/// How often a socket is looked after.
+const TICK: Duration = Duration::from_secs(30);
+/// A peer that was silent for so long, pings unanswered, is gone.
+const SILENCE: Duration = Duration::from_secs(90);
+/// How long a message may take to be written, to a tick.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+/// In how many ticks a message must arrive, once it has begun to.
+const READ_TICKS: u32 = 4;
+/// How long a peer may take to answer a close.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// Frames that are read per second; beyond it reading pauses.
+const FRAMES_PER_SECOND: u32 = 20_000;
+/// Read and write buffer of a socket: longer messages pass through them.
+pub(super) const BUFFER: usize = 16 << 10;
+/// Header and mask of a control frame.
+const CONTROL_HEAD: u64 = 6;
+/// Tells our own pings from those of apps.
+const KEEP_ALIVE: &[u8] = b"keep-alive";
+
+type Io = WebSocketStream<Metered>;
+
+/// What was opened.
+pub(super) struct Opened {
+    pub(super) owner: ProcessId,
+    /// Told to the process, together with the channel.
+    pub(super) message: Value,
+    pub(super) origin: Origin,
+}
+
+/// How it goes on.
+enum Next {
+    Go,
+    /// The connection is over.
+    Gone,
+    /// The node ends it.
+    End(End),
+}
+
+/// A socket and what it is busy with.
+struct Open {
+    server: Arc<HttpServer>,
+    sink: SplitSink<Io, Message>,
+    stream: SplitStream<Io>,
+    registered: Registered,
+    target: Address,
+    meter: Arc<Meter>,
+    /// A message on its way into the app's mailbox; nothing is read meanwhile.
+    delivering: Option<BoxFuture<'static, Delivery>>,
+    /// What is being delivered is a whole message, and not a control frame
+    /// that may have come between the pieces of one.
+    whole: bool,
+    /// Since when a message is being written, with its share of the bound.
+    writing: Option<(Instant, Option<OwnedSemaphorePermit>)>,
+    /// The process closed it; what it pushed before is still sent.
+    closing: bool,
+    heard: Instant,
+    /// Frames since `second` began.
+    frames: u32,
+    second: Instant,
+    /// Ticks for which a message has been arriving.
+    arriving: u32,
+}
+
+impl HttpServer {
+    /// Serves a socket to its end and tells its process of that.
+    pub(super) async fn serve_socket(
+        self: Arc<Self>,
+        upgrading: Upgrading,
+        registered: Registered,
+        opened: Opened,
+    ) {
+        let stop = self.tasks.token().clone();
+        let io = tokio::select! {
+            io = tokio::time::timeout(UPGRADE_TIME, upgrading) => io,
+            () = stop.cancelled() => return,
+        };
+        let io = match io {
+            Ok(Ok(io)) => io,
+            Ok(Err(error)) => {
+                tracing::debug!("a connection did not become a WebSocket: {error}");
+                return;
+            }
+            Err(_) => return,
+        };
+        let (limit, budget) = match opened.origin {
+            Origin::Public => (self.config.public_message_bytes, &self.sockets.undelivered),
+            Origin::Tunnel => (
+                self.config.local_message_bytes,
+                &self.sockets.undelivered_local,
+            ),
+        };
+        let meter = Meter::new(budget.clone());
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
+            .max_message_size(Some(limit))
+            .max_frame_size(Some(limit));
+        let metered = Metered {
+            io,
+            meter: meter.clone(),
+        };
+        let socket = WebSocketStream::from_raw_socket(metered, Role::Server, Some(config)).await;
+        let (sink, stream) = socket.split();
+        let now = Instant::now();
+        let mut open = Open {
+            target: Address::new(self.config.our.clone(), opened.owner),
+            server: self,
+            sink,
+            stream,
+            registered,
+            meter,
+            delivering: None,
+            whole: false,
+            writing: None,
+            closing: false,
+            heard: now,
+            frames: 0,
+            second: now,
+            arriving: 0,
+        };
+        let mut message = opened.message;
+        message["channel_id"] = open.registered.channel.into();
+        let end = match open.deliver(&json!({"WebSocketOpen": message}), None) {
+            Next::Go => open.run().await,
+            Next::Gone => None,
+            Next::End(end) => Some(end),
+        };
+        open.finish(end).await;
+    }
+}
+
+impl Open {
+    /// Serves until somebody ends it; `None` when the connection is gone.
+    async fn run(&mut self) -> Option<End> {
+        let stop = self.server.tasks.token().clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.reset();
+        loop {
+            let paused = self.paused_until();
+            let reads = self.delivering.is_none() && paused.is_none() && !self.closing;
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => Next::End(End::NodeStops),
+                end = &mut self.registered.end, if !self.closing => match end {
+                    // After what was pushed before it.
+                    Ok(End::Closed) | Err(_) => {
+                        self.closing = true;
+                        Next::Go
+                    }
+                    Ok(end) => Next::End(end),
+                },
+                delivered = pending(&mut self.delivering) => {
+                    self.delivering = None;
+                    self.delivered(delivered)
+                }
+                written = self.sink.flush(), if self.writing.is_some() => {
+                    self.writing = None;
+                    gone_if(written.is_err())
+                }
+                outgoing = self.registered.outgoing.recv(), if self.writing.is_none() => {
+                    match outgoing {
+                        Some((outgoing, _)) => self.write(outgoing).await,
+                        // Its process closed it, and everything is sent.
+                        None => Next::End(End::Closed),
+                    }
+                }
+                frame = self.stream.next(), if reads => self.read(frame),
+                () = sleep_until(paused.unwrap_or(self.second)), if paused.is_some() => {
+                    self.frames = 0;
+                    Next::Go
+                }
+                _ = ticks.tick() => self.tick().await,
+            };
+            match next {
+                Next::Go => {}
+                Next::Gone => return None,
+                Next::End(end) => return Some(end),
+            }
+            if self.closing {
+                // What is queued can still be taken.
+                self.registered.outgoing.close();
+            }
+        }
+    }
+
+    /// When reading goes on, if there were too many frames this second.
+    fn paused_until(&self) -> Option<Instant> {
+        (self.frames > FRAMES_PER_SECOND).then(|| self.second + Duration::from_secs(1))
+    }
+
+    /// Begins to write a message; nothing else is being written.
+    async fn write(&mut self, outgoing: Outgoing) -> Next {
+        let Outgoing { message, share } = outgoing;
+        let fed = self.sink.feed(message).await;
+        self.writing = Some((Instant::now(), Some(share)));
+        gone_if(fed.is_err())
+    }
+
+    /// Looks after the deadlines and keeps the connection alive.
+    async fn tick(&mut self) -> Next {
+        if let Some((since, _)) = &self.writing {
+            let slow = since.elapsed() >= WRITE_TIME;
+            return if slow {
+                Next::End(End::TooSlow)
+            } else {
+                Next::Go
+            };
+        }
+        if self.delivering.is_none() {
+            // Otherwise nothing is read, so nothing could be heard.
+            if self.heard.elapsed() > SILENCE {
+                return Next::Gone;
+            }
+            self.arriving = if self.meter.held() > 0 {
+                self.arriving + 1
+            } else {
+                0
+            };
+            if self.arriving > READ_TICKS {
+                return Next::End(End::TooSlow);
+            }
+        }
+        let ping = Message::Ping(Bytes::from_static(KEEP_ALIVE));
+        let fed = self.sink.feed(ping).await;
+        self.writing = Some((Instant::now(), None));
+        gone_if(fed.is_err())
+    }
+
+    fn read(&mut self, frame: Option<Result<Message, Error>>) -> Next {
+        let message = match frame {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return broken(&error),
+            None => return Next::Gone,
+        };
+        self.heard = Instant::now();
+        if self.heard - self.second >= Duration::from_secs(1) {
+            (self.second, self.frames) = (self.heard, 0);
+        }
+        self.frames += 1;
+        let (kind, bytes) = match message {
+            Message::Text(text) => (MessageType::Text, Bytes::from(text)),
+            Message::Binary(bytes) => (MessageType::Binary, bytes),
+            Message::Ping(bytes) => (MessageType::Ping, bytes),
+            Message::Pong(bytes) => (MessageType::Pong, bytes),
+            // The library answers it, and the stream then ends.
+            Message::Close(_) | Message::Frame(_) => return Next::Go,
+        };
+        self.whole = !matches!(kind, MessageType::Ping | MessageType::Pong);
+        if !self.whole {
+            self.meter.give_back(bytes.len() as u64 + CONTROL_HEAD);
+            if kind == MessageType::Pong && *bytes == *KEEP_ALIVE {
+                return Next::Go;
+            }
+        } else {
+            self.arriving = 0;
+        }
+        let channel = self.registered.channel;
+        let push = json!({"WebSocketPush": {"channel_id": channel, "message_type": kind}});
+        self.deliver(&push, Some(bytes))
+    }
+
+    /// Hands a message to the app, or begins to.
+    fn deliver(&mut self, body: &Value, bytes: Option<Bytes>) -> Next {
+        let message = request_from(
+            self.server.address.clone(),
+            self.server.port.new_message_id(),
+            self.target.clone(),
+            body.to_string(),
+            None,
+            bytes.map(|bytes| Blob { mime: None, bytes }),
+        );
+        match self.server.port.send_when_room(message) {
+            Sending::Done(delivery) => self.delivered(delivery),
+            Sending::Waiting(delivering) => {
+                self.delivering = Some(delivering);
+                Next::Go
+            }
+        }
+    }
+
+    /// A message is in the app's mailbox, or never will be.
+    fn delivered(&mut self, delivery: Delivery) -> Next {
+        if self.whole {
+            self.meter.give_back(u64::MAX);
+        }
+        match delivery {
+            Delivery::Queued => Next::Go,
+            Delivery::Refused => Next::End(End::ProcessGone),
+        }
+    }
+
+    /// Closes the connection and tells the app.
+    async fn finish(mut self, end: Option<End>) {
+        self.registered.leave();
+        if let Some(end) = end {
+            let closing = async {
+                self.sink.send(Message::Close(Some(end.frame()))).await?;
+                // Until the peer has answered, or hung up.
+                while let Some(Ok(_)) = self.stream.next().await {}
+                Ok::<(), Error>(())
+            };
+            let _ = tokio::time::timeout(CLOSE_TIME, closing).await;
+        }
+        if let Ok(mut socket) = self.sink.reunite(self.stream) {
+            // What we said last should arrive even if the peer still sends.
+            let _ = tokio::time::timeout(CLOSE_TIME, socket.get_mut().shutdown()).await;
+        }
+        let closed = json!({"WebSocketClose": self.registered.channel});
+        let tell = async {
+            if let Some(delivering) = self.delivering.take() {
+                delivering.await;
+            }
+            let message = request_from(
+                self.server.address.clone(),
+                self.server.port.new_message_id(),
+                self.target.clone(),
+                closed.to_string(),
+                None,
+                None,
+            );
+            if let Sending::Waiting(delivering) = self.server.port.send_when_room(message) {
+                delivering.await;
+            }
+        };
+        tokio::select! {
+            () = tell => {}
+            () = self.server.tasks.token().cancelled() => {}
+        }
+    }
+}
+
+fn gone_if(gone: bool) -> Next {
+    if gone { Next::Gone } else { Next::Go }
+}
+
+/// What a failure to read means.
+fn broken(error: &Error) -> Next {
+    tracing::debug!("a WebSocket ended: {error}");
+    match error {
+        Error::Capacity(_) => Next::End(End::TooLong),
+        Error::Protocol(_) | Error::Utf8(_) => Next::End(End::Malformed),
+        Error::Io(error) if error.kind() == std::io::ErrorKind::QuotaExceeded => {
+            Next::End(End::TooMuch)
+        }
+        _ => Next::Gone,
+    }
+}
+
+/// Waits for what is there, or for ever.
+async fn pending(delivering: &mut Option<BoxFuture<'static, Delivery>>) -> Delivery {
+    match delivering {
+        Some(delivering) => delivering.await,
+        None => std::future::pending().await,
+    }
+}
