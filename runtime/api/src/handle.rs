@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::Timestamp;
-use node_types::NodeName;
+use node_types::{NodeName, PeerMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    HttpRequest, HttpResponse, LineOutcome, LoginVerifiers, NodeSpec, Origin, Secret, TenantKey,
-    TerminalSession, TerminalSize,
+    HttpRequest, HttpResponse, Ingress, LineOutcome, LoginVerifiers, NodeSpec, Origin, Peer,
+    Secret, TenantKey, TerminalSession, TerminalSize,
 };
 
 /// How far a node is. `Booting → Active → Stopping → Stopped`; a node that
@@ -125,6 +125,18 @@ pub trait NodeHandle: Send + Sync + std::fmt::Debug {
         output: mpsc::Sender<Bytes>,
         limit: Duration,
     ) -> Result<LineOutcome, NodeError>;
+
+    /// Takes a message of another node, for which the caller vouches. Returns
+    /// at once.
+    fn ingress(&self, from: &Peer, message: PeerMessage) -> Ingress;
+
+    /// The same, and waits some seconds for room if there is none.
+    ///
+    /// # Cancel-Safety
+    /// Safe, but the message is lost.
+    async fn ingress_when_room(&self, from: &Peer, message: PeerMessage) -> Ingress {
+        self.ingress(from, message)
+    }
 
     /// Stops: refuses new work, tells terminals why, ends processes and
     /// modules, persists. Returns when nothing is left. Repeated calls wait

@@ -11,6 +11,7 @@ use node_api::{LaunchError, NodeSpec, NodeStatus};
 use node_engine::TenantBudget;
 use node_kernel::{ProcessEntry, ProcessTable, boot_requests, exit_message};
 use node_services::http_server::{self, HttpServer};
+use node_services::net::{Net, Network};
 use node_services::state::{State, StateStore};
 use node_services::terminal::Terminal;
 use node_services::timer::Timer;
@@ -25,18 +26,19 @@ use crate::distro::{DistroPackage, ManifestCapability, ManifestEntry};
 use crate::history::StoredHistory;
 use crate::kernel::{Kernel, KernelParts};
 use crate::launcher::Launcher;
-use crate::mailbox::MODULE_BOUNDS;
+use crate::mailbox::{MODULE_BOUNDS, Mailbox};
 use crate::node::Node;
 use crate::persist::ProcessMap;
 use crate::process::{self, WasmProcess};
 
 /// Runtime modules, and whether any process may message them.
-const MODULES: [(&str, bool); 6] = [
+const MODULES: [(&str, bool); 7] = [
     ("kernel", false),
     ("state", false),
     ("timer", true),
     ("vfs", false),
     ("http-server", false),
+    ("net", false),
     ("terminal", false),
 ];
 /// A module that finishes what is under way when the node stops.
@@ -83,6 +85,11 @@ async fn assemble(
     table.prune_dangling();
 
     let quota = DiskQuota::new(spec.limits.disk_bytes);
+    let network = Network::new(
+        spec.name.clone(),
+        &spec.secrets.networking_key,
+        spec.transport.clone(),
+    );
     let (module_commands, mut commands) = queue::channel(MODULE_BOUNDS);
     let kernel = Kernel::new(KernelParts {
         our: spec.name.clone(),
@@ -95,6 +102,7 @@ async fn assemble(
         limits: spec.limits,
         module_commands,
         entropy: host.entropy.clone(),
+        network: network.clone(),
     });
     let port: Arc<dyn KernelPort> = kernel.clone();
     let vfs = open_files(host, &spec, &port, &quota, tasks).await?;
@@ -120,6 +128,7 @@ async fn assemble(
     attach(&kernel, http.clone(), FINISHES);
     attach(&kernel, terminal.clone(), FINISHES);
     attach(&kernel, Timer::new(port.clone()), DROPPED);
+    attach(&kernel, Net::new(port.clone(), network), DROPPED);
     attach(&kernel, State::new(port, kernel.states.clone()), DROPPED);
     let processes = kernel.executor.clone();
     tasks.spawn(
@@ -203,7 +212,7 @@ fn attach(kernel: &Kernel, service: Arc<dyn Service>, kind: TaskKind) {
     kernel
         .mailboxes
         .write()
-        .insert(service.id().clone(), sender);
+        .insert(service.id().clone(), Mailbox::Module(sender));
     kernel.tasks.spawn(kind, service.run(inbox));
 }
 

@@ -102,9 +102,8 @@ impl Kernel {
     /// The kernel is heard by everyone; an answer to another node is not sent.
     fn deliver_answer(&self, message: KernelMessage) {
         let mailbox = self.mailboxes.read().get(&message.target.process).cloned();
-        let cost = message.cost();
         if let Some(mailbox) = mailbox.filter(|_| message.target.node == self.our)
-            && let Err(NotSent::Full(message)) = mailbox.try_send(message, cost)
+            && let Err(NotSent::Full(message)) = mailbox.try_send(message)
         {
             // The one who asked is the one whose mailbox is full: waiting here
             // would be waiting for ourselves.

@@ -17,15 +17,17 @@ use node_api::NodeLimits;
 use node_engine::{Engine, TenantBudget};
 use node_kernel::ProcessTable;
 use node_services::http_server::HttpServer;
+use node_services::net::Network;
 use node_services::state::StateStore;
 use node_services::vfs::Vfs;
-use node_services::{Delivery, KernelPort, NodeEvent, module};
+use node_services::{Delivery, KernelPort, NodeEvent, Sending, module};
 use node_types::{Address, Capability, Edition, KernelMessage, MessageId, NodeName, ProcessId};
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::ingress::Complaints;
 use crate::mailbox::Mailbox;
 use crate::persist::ProcessMap;
 use crate::process::{Executor, WasmProcess};
@@ -64,6 +66,10 @@ pub(crate) struct Kernel {
     /// Commands that modules send; processes run theirs themselves.
     pub(crate) module_commands: queue::Sender<KernelMessage>,
     pub(crate) kernel_address: Address,
+    /// The way to other nodes.
+    pub(crate) network: Arc<Network>,
+    /// What is printed about messages of other nodes.
+    pub(crate) complaints: Complaints,
     events: broadcast::Sender<NodeEvent>,
     entropy: Arc<dyn Entropy>,
     dropped: AtomicU64,
@@ -81,6 +87,7 @@ pub(crate) struct KernelParts {
     pub(crate) limits: NodeLimits,
     pub(crate) module_commands: queue::Sender<KernelMessage>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) network: Arc<Network>,
 }
 
 impl Kernel {
@@ -105,6 +112,8 @@ impl Kernel {
             readiness: Readiness::default(),
             module_commands: parts.module_commands,
             kernel_address,
+            network: parts.network,
+            complaints: Complaints::default(),
             events: broadcast::Sender::new(EVENTS),
             entropy: parts.entropy,
             dropped: AtomicU64::new(0),
@@ -176,6 +185,10 @@ impl KernelPort for Kernel {
 
     fn send(&self, message: KernelMessage) -> Delivery {
         self.send_from_module(message)
+    }
+
+    fn send_when_room(&self, message: KernelMessage) -> Sending {
+        self.send_when_room_from_module(message)
     }
 
     fn new_message_id(&self) -> MessageId {

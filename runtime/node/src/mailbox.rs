@@ -1,10 +1,16 @@
-//! How large mailboxes are.
+//! How large mailboxes are, and what is in them.
 //!
 //! Bounded in messages and bytes. A full mailbox parks a sending *process* for
-//! a while and refuses a *module* at once (`routing`).
+//! a while and refuses a *module* at once (`routing`). Other nodes get a share
+//! only, so that they never keep a process of this node waiting.
 
-use lifecycle::queue::{self, Bounds};
-use node_types::KernelMessage;
+#![expect(
+    clippy::result_large_err,
+    reason = "a message that finds no room is sent again: a box would cost every sender"
+)]
+
+use lifecycle::queue::{self, Bounds, NotSent};
+use node_types::{KernelMessage, MessageId, SendErrorKind};
 
 const MIB: usize = 1 << 20;
 
@@ -13,11 +19,125 @@ pub(crate) const PROCESS_BOUNDS: Bounds = Bounds {
     items: 1024,
     cost: 32 * MIB,
 };
+/// What other nodes may fill of it.
+const PROCESS_SHARE: Bounds = Bounds {
+    items: 512,
+    cost: 16 * MIB,
+};
 /// Of a module, which serves every process of the node.
 pub(crate) const MODULE_BOUNDS: Bounds = Bounds {
     items: 4096,
     cost: 160 * MIB,
 };
+/// What other nodes may fill of it.
+const MODULE_SHARE: Bounds = Bounds {
+    items: 512,
+    cost: 16 * MIB,
+};
+/// What a notice counts.
+const NOTICE: usize = 64;
+
+/// What a process finds in its mailbox.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly always a message, and moved as rarely as one: a box would cost more"
+)]
+pub(crate) enum Letter {
+    /// A message.
+    Message(KernelMessage),
+    /// A request of its own that nobody will answer.
+    Undelivered {
+        /// Which.
+        id: MessageId,
+        /// Why.
+        kind: SendErrorKind,
+    },
+}
 
 /// The sending end of the mailbox of a process or module.
-pub(crate) type Mailbox = queue::Sender<KernelMessage>;
+#[derive(Clone)]
+pub(crate) enum Mailbox {
+    /// Of a Wasm process.
+    Process(queue::Sender<Letter>),
+    /// Of a module.
+    Module(queue::Sender<KernelMessage>),
+}
+
+impl Mailbox {
+    /// Queues a message of this node if there is room.
+    pub(crate) fn try_send(&self, message: KernelMessage) -> Result<(), NotSent<KernelMessage>> {
+        let cost = message.cost();
+        match self {
+            Self::Process(sender) => returned(sender.try_send(Letter::Message(message), cost)),
+            Self::Module(sender) => sender.try_send(message, cost),
+        }
+    }
+
+    /// Waits for room; whether the message was queued, which it is not once
+    /// the mailbox is closed.
+    ///
+    /// # Cancel-Safety
+    /// Safe, but the message is lost.
+    pub(crate) async fn send(&self, message: KernelMessage) -> bool {
+        let cost = message.cost();
+        match self {
+            Self::Process(sender) => sender.send(Letter::Message(message), cost).await.is_ok(),
+            Self::Module(sender) => sender.send(message, cost).await.is_ok(),
+        }
+    }
+
+    /// Queues a message of another node if there is room in their share.
+    pub(crate) fn try_send_of_peer(
+        &self,
+        message: KernelMessage,
+    ) -> Result<(), NotSent<KernelMessage>> {
+        let cost = message.cost();
+        match self {
+            Self::Process(sender) => {
+                let letter = Letter::Message(message);
+                returned(sender.try_send_within(letter, cost, PROCESS_SHARE))
+            }
+            Self::Module(sender) => sender.try_send_within(message, cost, MODULE_SHARE),
+        }
+    }
+
+    /// Waits for room in the share of other nodes; gives the message back once
+    /// the mailbox is closed.
+    ///
+    /// # Cancel-Safety
+    /// Safe, but the message is lost.
+    pub(crate) async fn send_of_peer(&self, message: KernelMessage) -> Option<KernelMessage> {
+        let cost = message.cost();
+        match self {
+            Self::Process(sender) => {
+                let letter = Letter::Message(message);
+                match sender.send_within(letter, cost, PROCESS_SHARE).await {
+                    Err(Letter::Message(message)) => Some(message),
+                    Ok(()) | Err(Letter::Undelivered { .. }) => None,
+                }
+            }
+            Self::Module(sender) => sender.send_within(message, cost, MODULE_SHARE).await.err(),
+        }
+    }
+
+    /// Tells a process that its request `id` will not be answered. Without
+    /// room for that it has to wait for its own time.
+    pub(crate) fn undelivered(&self, id: MessageId, kind: SendErrorKind) {
+        if let Self::Process(sender) = self {
+            let _ = sender.try_send(Letter::Undelivered { id, kind }, NOTICE);
+        }
+    }
+}
+
+/// The message that was not sent; of a notice nothing comes back.
+fn returned(sent: Result<(), NotSent<Letter>>) -> Result<(), NotSent<KernelMessage>> {
+    match sent {
+        Err(NotSent::Full(Letter::Message(message))) => Err(NotSent::Full(message)),
+        Err(NotSent::Closed(Letter::Message(message))) => Err(NotSent::Closed(message)),
+        Ok(())
+        | Err(
+            NotSent::Full(Letter::Undelivered { .. }) | NotSent::Closed(Letter::Undelivered { .. }),
+        ) => Ok(()),
+    }
+}

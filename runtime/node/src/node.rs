@@ -12,16 +12,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::{Tasks, Timestamp};
 use node_api::{
-    ByteStream, HttpRequest, HttpResponse, LineOutcome, LoginVerifiers, NodeError, NodeHandle,
-    NodeStatus, NodeUsage, Origin, Secret, StopReason, TerminalSession, TerminalSize,
+    ByteStream, HttpRequest, HttpResponse, Ingress, LineOutcome, LoginVerifiers, NodeError,
+    NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Secret, StopReason, TerminalSession,
+    TerminalSize,
+    Upgrade,
 };
 use node_services::DiskQuota;
 use node_services::http_server::HttpServer;
 use node_services::terminal::Terminal;
-use node_types::NodeName;
+use node_types::{NodeName, PeerMessage};
 use tokio::sync::{mpsc, watch};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, InUse};
 use crate::kernel::Kernel;
 
 /// How long processes and modules may take to see that they shall end. Guests
@@ -47,6 +49,14 @@ impl Node {
                 Err(NodeError::Stopping)
             }
         }
+    }
+
+    /// What came of a peer's message; only one that somebody gets is a use.
+    fn used_by_peer(&self, outcome: Ingress) -> Ingress {
+        if matches!(outcome, Ingress::Taken) {
+            self.activity.touch();
+        }
+        outcome
     }
 
     /// Ends every task and saves. Returns when nothing is left.
@@ -117,8 +127,17 @@ impl NodeHandle for Node {
         self.activity.last()
     }
 
-    async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
+    async fn http(&self, mut request: HttpRequest, origin: Origin) -> HttpResponse {
         let _open = self.activity.begin();
+        // A WebSocket counts as use for as long as its connection lasts.
+        if let Some(upgrading) = Upgrade::take(request.extensions_mut()) {
+            let open = self.activity.begin();
+            let kept = async move {
+                let io = upgrading.await?;
+                Ok(Box::new(InUse { io, _open: open }) as Box<dyn ByteStream>)
+            };
+            request.extensions_mut().insert(Upgrade::new(kept));
+        }
         self.http.handle(request, origin).await
     }
 
@@ -151,6 +170,20 @@ impl NodeHandle for Node {
         self.refuse_when_stopping()?;
         let _open = self.activity.begin();
         self.terminal.run_line(line, output, limit).await
+    }
+
+    fn ingress(&self, from: &Peer, message: PeerMessage) -> Ingress {
+        if self.refuse_when_stopping().is_err() {
+            return Ingress::Stopping(message);
+        }
+        self.used_by_peer(self.kernel.ingress(from, message))
+    }
+
+    async fn ingress_when_room(&self, from: &Peer, message: PeerMessage) -> Ingress {
+        if self.refuse_when_stopping().is_err() {
+            return Ingress::Stopping(message);
+        }
+        self.used_by_peer(self.kernel.ingress_when_room(from, message).await)
     }
 
     async fn stop(&self, reason: StopReason) {

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use lifecycle::queue::NotSent;
 use node_kernel::{Verdict, route};
-use node_services::Delivery;
+use node_services::{Delivery, Sending};
 use node_types::{Address, KernelMessage, SendErrorKind};
 
 use crate::kernel::Kernel;
@@ -58,31 +59,28 @@ impl Kernel {
     /// the kernel command has taken effect.
     pub(crate) async fn send_from_process(self: &Arc<Self>, message: KernelMessage) -> Sent {
         match self.destination(&message) {
-            Destination::Mailbox(mailbox) => {
-                let cost = message.cost();
-                match mailbox.try_send(message, cost) {
-                    Ok(()) => Sent::Queued,
-                    Err(NotSent::Closed(_)) => Sent::Failed(SendErrorKind::Timeout),
-                    Err(NotSent::Full(message)) => self.park(&mailbox, message, cost).await,
-                }
-            }
+            Destination::Mailbox(mailbox) => match mailbox.try_send(message) {
+                Ok(()) => Sent::Queued,
+                Err(NotSent::Closed(_)) => Sent::Failed(SendErrorKind::Timeout),
+                Err(NotSent::Full(message)) => self.park(&mailbox, message).await,
+            },
             Destination::Kernel => {
                 // Boxed: a command may start processes that send commands.
                 Box::pin(self.run_command(message)).await;
                 Sent::Queued
             }
-            Destination::Egress => Sent::Failed(SendErrorKind::Offline),
+            Destination::Egress => self.send_away_from_process(message),
             Destination::Nowhere => Sent::Failed(SendErrorKind::Timeout),
         }
     }
 
-    async fn park(&self, mailbox: &Mailbox, message: KernelMessage, cost: usize) -> Sent {
+    async fn park(&self, mailbox: &Mailbox, message: KernelMessage) -> Sent {
         let expects = message.message.expects_response();
         let witness: Option<(Address, Address)> =
             (!expects).then(|| (message.source.clone(), message.target.clone()));
-        match tokio::time::timeout(PARK, mailbox.send(message, cost)).await {
-            Ok(Ok(())) => Sent::Queued,
-            Ok(Err(_closed)) => Sent::Failed(SendErrorKind::Timeout),
+        match tokio::time::timeout(PARK, mailbox.send(message)).await {
+            Ok(true) => Sent::Queued,
+            Ok(false) => Sent::Failed(SendErrorKind::Timeout),
             Err(_elapsed) => {
                 if let Some((source, target)) = witness {
                     self.count_dropped(&source, &target);
@@ -94,9 +92,8 @@ impl Kernel {
 
     /// Sends for a module, which never waits.
     pub(crate) fn send_from_module(&self, message: KernelMessage) -> Delivery {
-        let cost = message.cost();
         match self.destination(&message) {
-            Destination::Mailbox(mailbox) => match mailbox.try_send(message, cost) {
+            Destination::Mailbox(mailbox) => match mailbox.try_send(message) {
                 Ok(()) => Delivery::Queued,
                 Err(NotSent::Closed(_)) => Delivery::Refused,
                 Err(NotSent::Full(message)) => {
@@ -104,11 +101,36 @@ impl Kernel {
                     Delivery::Refused
                 }
             },
-            Destination::Kernel => match self.module_commands.try_send(message, cost) {
-                Ok(()) => Delivery::Queued,
-                Err(_) => Delivery::Refused,
-            },
-            Destination::Egress | Destination::Nowhere => Delivery::Refused,
+            Destination::Kernel => {
+                let cost = message.cost();
+                match self.module_commands.try_send(message, cost) {
+                    Ok(()) => Delivery::Queued,
+                    Err(_) => Delivery::Refused,
+                }
+            }
+            Destination::Egress => self.send_away_from_module(message),
+            Destination::Nowhere => Delivery::Refused,
+        }
+    }
+
+    /// Sends for a module that keeps the message until there is room for it.
+    pub(crate) fn send_when_room_from_module(&self, message: KernelMessage) -> Sending {
+        let Destination::Mailbox(mailbox) = self.destination(&message) else {
+            return Sending::Done(Delivery::Refused);
+        };
+        match mailbox.try_send(message) {
+            Ok(()) => Sending::Done(Delivery::Queued),
+            Err(NotSent::Closed(_)) => Sending::Done(Delivery::Refused),
+            Err(NotSent::Full(message)) => Sending::Waiting(
+                async move {
+                    if mailbox.send(message).await {
+                        Delivery::Queued
+                    } else {
+                        Delivery::Refused
+                    }
+                }
+                .boxed(),
+            ),
         }
     }
 }

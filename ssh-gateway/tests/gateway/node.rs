@@ -95,6 +95,10 @@ impl NodeHandle for Node {
         NodeUsage::default()
     }
 
+    fn ingress(&self, _: &node_api::Peer, _: node_types::PeerMessage) -> node_api::Ingress {
+        node_api::Ingress::Refused
+    }
+
     fn last_activity(&self) -> Timestamp {
         SystemClock.now()
     }

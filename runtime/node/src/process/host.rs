@@ -53,10 +53,7 @@ impl Host {
     /// Filters what is attached and sends; a failed send becomes an error in
     /// the sender's own mailbox, in its turn.
     async fn dispatch(&mut self, mut message: KernelMessage) {
-        let attached = match &mut message.message {
-            Message::Request(request) => &mut request.capabilities,
-            Message::Response(response, _) => &mut response.capabilities,
-        };
+        let attached = message.message.capabilities_mut();
         if !attached.is_empty() {
             let given = std::mem::take(attached);
             *attached = self
@@ -154,6 +151,11 @@ impl ProcessHost for Host {
     }
 
     async fn save_capabilities(&mut self, capabilities: Vec<Capability>) -> Result<(), HostTrap> {
+        // With the signatures they came with, which processes do not see.
+        let capabilities: Vec<_> = capabilities
+            .into_iter()
+            .map(|capability| self.conversation.as_received(capability))
+            .collect();
         let changed = self
             .kernel
             .table

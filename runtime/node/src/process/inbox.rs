@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use lifecycle::queue;
 use node_kernel::{Awaited, Conversation, Moment};
-use node_types::{KernelMessage, MessageId};
+use node_types::{KernelMessage, MessageId, SendErrorKind};
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
+
+use crate::mailbox::Letter;
 
 /// Messages kept while a process waits for one answer; beyond that the
 /// mailbox is left alone, and its senders feel the back-pressure.
@@ -23,7 +25,7 @@ const MAX_KEPT_BYTES: usize = 32 << 20;
 
 /// The receiving end of a mailbox between two lives of its process, so that
 /// queued messages survive a restart.
-pub(crate) type ReceiverSlot = Arc<Mutex<Option<queue::Receiver<KernelMessage>>>>;
+pub(crate) type ReceiverSlot = Arc<Mutex<Option<queue::Receiver<Letter>>>>;
 
 /// What comes next for a process.
 #[expect(
@@ -41,7 +43,7 @@ pub(crate) enum Next {
 
 /// See the module's documentation.
 pub(crate) struct Inbox {
-    receiver: Option<queue::Receiver<KernelMessage>>,
+    receiver: Option<queue::Receiver<Letter>>,
     slot: ReceiverSlot,
     /// Met while waiting for something else, with their arrival.
     kept: VecDeque<(KernelMessage, Moment)>,
@@ -60,8 +62,18 @@ pub(crate) struct Inbox {
 )]
 enum Taken {
     Message(KernelMessage, Instant),
+    Undelivered(MessageId, SendErrorKind, Instant),
     Due,
     Closed,
+}
+
+impl From<(Letter, Instant)> for Taken {
+    fn from((letter, arrived): (Letter, Instant)) -> Self {
+        match letter {
+            Letter::Message(message) => Self::Message(message, arrived),
+            Letter::Undelivered { id, kind } => Self::Undelivered(id, kind, arrived),
+        }
+    }
 }
 
 impl Inbox {
@@ -90,20 +102,25 @@ impl Inbox {
 
     /// The next message or deadline, whichever came first.
     pub(crate) async fn next(&mut self, conversation: &mut Conversation) -> Next {
-        let due = conversation.next_deadline();
-        if let Some((_, arrived)) = self.kept.front() {
-            if due.is_some_and(|due| due < *arrived) {
-                return Next::Due;
+        loop {
+            let due = conversation.next_deadline();
+            if let Some((_, arrived)) = self.kept.front() {
+                if due.is_some_and(|due| due < *arrived) {
+                    return Next::Due;
+                }
+                if let Some((message, _)) = self.kept.pop_front() {
+                    self.kept_bytes = self.kept_bytes.saturating_sub(message.cost());
+                    return Next::Message(message);
+                }
             }
-            if let Some((message, _)) = self.kept.pop_front() {
-                self.kept_bytes = self.kept_bytes.saturating_sub(message.cost());
-                return Next::Message(message);
+            match self.take(due).await {
+                Taken::Message(message, _) => return Next::Message(message),
+                Taken::Undelivered(id, kind, arrived) => {
+                    conversation.bounce(id, kind, self.moment(arrived));
+                }
+                Taken::Due => return Next::Due,
+                Taken::Closed => return Next::Closed,
             }
-        }
-        match self.take(due).await {
-            Taken::Message(message, _) => Next::Message(message),
-            Taken::Due => Next::Due,
-            Taken::Closed => Next::Closed,
         }
     }
 
@@ -119,15 +136,12 @@ impl Inbox {
         {
             return Taken::Due;
         }
-        if let Some((message, arrived)) = receiver.try_recv() {
-            return Taken::Message(message, arrived);
+        if let Some(received) = receiver.try_recv() {
+            return received.into();
         }
         let Some(due) = due else {
             self.timer = None;
-            return match receiver.recv().await {
-                Some((message, arrived)) => Taken::Message(message, arrived),
-                None => Taken::Closed,
-            };
+            return receiver.recv().await.map_or(Taken::Closed, Taken::from);
         };
         loop {
             if due <= Instant::now() {
@@ -141,10 +155,9 @@ impl Inbox {
             }
             tokio::select! {
                 biased;
-                received = receiver.recv() => return match received {
-                    Some((message, arrived)) => Taken::Message(message, arrived),
-                    None => Taken::Closed,
-                },
+                received = receiver.recv() => {
+                    return received.map_or(Taken::Closed, Taken::from);
+                }
                 () = timer.as_mut() => {}
             }
         }
@@ -178,6 +191,10 @@ impl Inbox {
             }
             let (message, arrived) = match self.take(Some(due)).await {
                 Taken::Message(message, arrived) => (message, arrived),
+                Taken::Undelivered(id, kind, arrived) => {
+                    conversation.bounce(id, kind, self.moment(arrived));
+                    continue;
+                }
                 Taken::Due => return Next::Due,
                 Taken::Closed => return Next::Closed,
             };
@@ -199,5 +216,89 @@ impl Inbox {
 impl Drop for Inbox {
     fn drop(&mut self) {
         *self.slot.lock() = self.receiver.take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use node_kernel::{BlobPolicy, Outgoing};
+    use node_types::{Message, Request};
+
+    use super::*;
+    use crate::mailbox::{Mailbox, PROCESS_BOUNDS};
+
+    const REQUEST: MessageId = MessageId(7);
+
+    struct Process {
+        inbox: Inbox,
+        conversation: Conversation,
+        mailbox: Mailbox,
+    }
+
+    /// A process that waits ten seconds for an answer to [`REQUEST`].
+    fn waiting() -> (Process, KernelMessage) {
+        let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
+        let inbox = Inbox::new(Arc::new(Mutex::new(Some(receiver))), Instant::now());
+        let our = "me.dev@a:b:c".parse().unwrap();
+        let mut conversation = Conversation::new(our, BlobPolicy::CurrentMessage);
+        let request = Outgoing {
+            target: "bob.dev@a:b:c".parse().unwrap(),
+            request: Request {
+                expects_response: Some(10),
+                ..Request::default()
+            },
+            context: None,
+            blob: None,
+        };
+        let sent = conversation
+            .prepare_request(request, || REQUEST, inbox.now())
+            .unwrap();
+        let process = Process {
+            inbox,
+            conversation,
+            mailbox: Mailbox::Process(sender),
+        };
+        (process, sent.message)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_request_fails_in_its_turn_and_long_before_its_time() {
+        let (mut process, sent) = waiting();
+        let before = KernelMessage {
+            id: MessageId(1),
+            message: Message::Request(Request::default()),
+            ..sent
+        };
+        process.mailbox.try_send(before).unwrap();
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        process.mailbox.undelivered(REQUEST, SendErrorKind::Offline);
+        let next = process.inbox.next(&mut process.conversation).await;
+        assert!(matches!(next, Next::Message(message) if message.id == MessageId(1)));
+        let next = process.inbox.next(&mut process.conversation).await;
+        assert!(matches!(next, Next::Due));
+        let now = process.inbox.now();
+        let (error, _) = process.conversation.fail_due(now).unwrap();
+        assert_eq!(error.kind, SendErrorKind::Offline);
+        assert!(now < Moment::default().plus_seconds(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_awaits_the_answer_hears_of_the_loss_at_once() {
+        let (mut process, _) = waiting();
+        let mailbox = process.mailbox.clone();
+        {
+            let next = process.inbox.next_for(REQUEST, &mut process.conversation);
+            tokio::pin!(next);
+            assert!(futures::poll!(next.as_mut()).is_pending());
+            // Of a request that is over nothing is told.
+            mailbox.undelivered(MessageId(1), SendErrorKind::Timeout);
+            assert!(futures::poll!(next.as_mut()).is_pending());
+            mailbox.undelivered(REQUEST, SendErrorKind::Offline);
+            assert!(matches!(next.await, Next::Due));
+        }
+        let now = process.inbox.now();
+        let (error, _) = process.conversation.fail_if_due(REQUEST, now).unwrap();
+        assert_eq!(error.kind, SendErrorKind::Offline);
+        assert!(now < Moment::default().plus_seconds(1));
     }
 }

@@ -45,6 +45,7 @@ impl WasmProcess {
     /// A process of `wasm` with an empty mailbox.
     pub(crate) fn new(kernel: &Kernel, id: ProcessId, wasm: Bytes) -> (Arc<Self>, Mailbox) {
         let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
+        let sender = Mailbox::Process(sender);
         let process = Self {
             id,
             wasm: Mutex::new(Some(wasm)),
@@ -63,6 +64,7 @@ impl WasmProcess {
         component: Arc<Component>,
     ) -> (Arc<Self>, Mailbox) {
         let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
+        let sender = Mailbox::Process(sender);
         let process = Self {
             id,
             wasm: Mutex::new(None),

@@ -204,7 +204,7 @@ async fn another_node_can_only_greet() {
         &BTreeMap::<&str, u16>::new(),
         &nothing,
     );
-    bench.bob_says(&action("KnsUpdate", &update));
+    bench.bob_says(&action("KnsUpdate", update));
     bench.bob_says(&action("ConnectionRequest", "x.os"));
     bench.bob_says(&unit("Sign"));
     let answer = bench.sent.recv().await.unwrap();

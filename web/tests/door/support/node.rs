@@ -9,16 +9,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use lifecycle::Timestamp;
+use lifecycle::{TaskKind, Tasks, Timestamp};
 use node_api::{
     BoxError, ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, LoginVerifiers,
     NodeError, NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Secret,
-    StopReason, TenantKey, TerminalSession, TerminalSize, body, empty_body,
+    StopReason, TenantKey, TerminalSession, TerminalSize, Upgrade, Visit, body, empty_body,
 };
 use node_types::NodeName;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_util::sync::CancellationToken;
 
 /// What the tests watch and decide, for all nodes of one launcher.
 #[derive(Debug, Default)]
@@ -36,6 +43,12 @@ pub struct Control {
     pub left: Notify,
     /// Told when a request to `/hang` has arrived.
     pub hanging: Notify,
+    /// Why a node is broken after a request to `/break`.
+    pub reason: std::sync::Mutex<String>,
+    /// WebSockets that are open.
+    pub sockets: AtomicUsize,
+    /// Told when one of them ends.
+    pub socket_ended: Notify,
     /// Most bytes of a `/big` body that were made but not yet read.
     pub made: AtomicUsize,
 }
@@ -58,6 +71,7 @@ impl NodeLauncher for Launcher {
             name: spec.name,
             status: watch::Sender::new(NodeStatus::Active),
             control: self.0.clone(),
+            tasks: Tasks::new(tokio::runtime::Handle::current(), &CancellationToken::new()),
         }))
     }
 
@@ -71,6 +85,8 @@ struct FakeNode {
     name: NodeName,
     status: watch::Sender<NodeStatus>,
     control: Arc<Control>,
+    /// Of its WebSockets.
+    tasks: Tasks,
 }
 
 /// Counts a request while it lives.
@@ -151,6 +167,59 @@ fn describe(request: &HttpRequest, origin: Origin) -> String {
     lines.join("\n")
 }
 
+impl FakeNode {
+    /// Becomes a WebSocket that sends everything back.
+    fn echo(&self, mut request: HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::new(empty_body());
+        let header = |name: &str| request.headers().get(name).cloned();
+        let marked = header("upgrade").is_some_and(|value| value == "websocket")
+            && header("connection").is_some_and(|value| value == "Upgrade");
+        let key = header("sec-websocket-key");
+        let upgrading = Upgrade::take(request.extensions_mut());
+        let (true, Some(key), Some(upgrading)) = (marked, key, upgrading) else {
+            *response.status_mut() = http::StatusCode::NOT_IMPLEMENTED;
+            return response;
+        };
+        *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+        let accept = derive_accept_key(key.as_bytes()).parse().unwrap();
+        response
+            .headers_mut()
+            .insert("sec-websocket-accept", accept);
+        response.headers_mut().insert("x-hop", "1".parse().unwrap());
+        response
+            .headers_mut()
+            .insert("connection", "x-hop, upgrade".parse().unwrap());
+        let (stop, control) = (self.tasks.token().clone(), self.control.clone());
+        self.tasks.spawn(TaskKind::graceful("echo"), async move {
+            if let Ok(io) = upgrading.await {
+                control.sockets.fetch_add(1, Ordering::SeqCst);
+                let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
+                loop {
+                    let frame = tokio::select! {
+                        frame = socket.next() => frame,
+                        () = stop.cancelled() => {
+                            let away = CloseFrame { code: CloseCode::Away, reason: "".into() };
+                            let _ = socket.close(Some(away)).await;
+                            break;
+                        }
+                    };
+                    match frame {
+                        Some(Ok(frame @ (Frame::Text(_) | Frame::Binary(_)))) => {
+                            let _ = socket.send(frame).await;
+                        }
+                        Some(Ok(_)) => {}
+                        _ => break,
+                    }
+                }
+                drop(socket);
+                control.sockets.fetch_sub(1, Ordering::SeqCst);
+                control.socket_ended.notify_one();
+            }
+        });
+        response
+    }
+}
+
 #[async_trait]
 impl NodeHandle for FakeNode {
     fn name(&self) -> &NodeName {
@@ -169,6 +238,10 @@ impl NodeHandle for FakeNode {
         }
     }
 
+    fn ingress(&self, _: &node_api::Peer, _: node_types::PeerMessage) -> node_api::Ingress {
+        node_api::Ingress::Refused
+    }
+
     fn last_activity(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH
     }
@@ -179,6 +252,11 @@ impl NodeHandle for FakeNode {
         let mut response = HttpResponse::new(empty_body());
         match path.as_str() {
             "/name" => *response.body_mut() = body(self.name.to_string()),
+            "/socket" => return self.echo(request),
+            "/visit" => {
+                let visit = request.extensions().get::<Visit>().unwrap();
+                *response.body_mut() = body(format!("{visit:?}"));
+            }
             "/echo" => *response.body_mut() = request.into_body(),
             "/count" => {
                 let collected = request.into_body().collect().await;
@@ -204,6 +282,10 @@ impl NodeHandle for FakeNode {
                 headers.append("x-secret", "1".parse().unwrap());
                 headers.append("set-cookie", "a=1; Domain=localhost".parse().unwrap());
                 headers.append("set-cookie", "b=2; Path=/".parse().unwrap());
+            }
+            "/break" => {
+                let reason = self.control.reason.lock().unwrap().clone();
+                self.status.send_replace(NodeStatus::Broken(reason));
             }
             "/switch" => *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS,
             _ => *response.body_mut() = body(describe(&request, origin)),
@@ -234,6 +316,8 @@ impl NodeHandle for FakeNode {
     }
 
     async fn stop(&self, _: StopReason) {
+        self.status.send_replace(NodeStatus::Stopping);
+        self.tasks.shutdown(Duration::from_secs(5)).await;
         self.status.send_replace(NodeStatus::Stopped);
     }
 }
