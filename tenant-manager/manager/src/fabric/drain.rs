@@ -92,7 +92,11 @@ async fn deliver(open: &Open, from: &Peer, parcel: Parcel) -> Result<(), Gone> {
                     Ingress::Stopping(back) => {
                         message = back;
                         tokio::time::sleep(STOPPING).await;
-                        continue;
+                        if Instant::now() < deadline {
+                            continue;
+                        }
+                        fail(receipt, SendErrorKind::Timeout);
+                        return Ok(());
                     }
                     done @ (Ingress::Taken | Ingress::Refused) => {
                         note(&done);

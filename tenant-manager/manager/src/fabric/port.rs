@@ -32,6 +32,10 @@ impl Port {
 
     /// Delivers to a node that runs, unless others wait to do so. Gives back
     /// what has to wait.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what comes back is queued: a box would be one more copy"
+    )]
     fn deliver(
         &self,
         inner: &Inner,

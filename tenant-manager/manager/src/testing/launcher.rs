@@ -124,7 +124,7 @@ impl NodeLauncher for FakeLauncher {
                 "a second node of one tenant".to_owned(),
             ));
         }
-        let node = FakeNode::start(spec.name, &self.clock);
+        let node = FakeNode::start(spec.name, spec.transport, &self.clock);
         nodes.insert(spec.key, node.clone());
         Ok(node)
     }

@@ -1,5 +1,6 @@
 //! A node that answers everything and runs nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::{Clock, ManualClock, TaskKind, Tasks, Timestamp};
 use node_api::{
-    ByteStream, HttpRequest, HttpResponse, LineOutcome, LoginVerifiers, NodeError, NodeHandle,
-    NodeStatus, NodeUsage, Origin, Secret, StopReason, TerminalInput, TerminalSession,
-    TerminalSize,
+    ByteStream, HttpRequest, HttpResponse, Ingress, LineOutcome, LoginVerifiers, NodeError,
+    NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Secret, StopReason, TerminalInput,
+    TerminalSession, TerminalSize, Transport,
 };
-use node_types::NodeName;
+use node_types::{KernelMessage, NodeName, PeerMessage};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
@@ -23,11 +24,14 @@ const TERMINAL_QUEUE: usize = 64;
 const HEAD: usize = 64 * 1024;
 /// Ctrl+D.
 const END: u8 = 4;
+/// Messages of peers that it keeps until a test takes some.
+const MAILBOX: usize = 8;
 
 /// See the module's documentation. `http` answers 200 and the line
 /// `<name> <origin> <method> <path and query>`, as does `serve_http` for each
 /// request without a body; a terminal prints `<name> > ` and echoes keys until
 /// Ctrl+D; a line that begins with `fail` fails, any other prints `ran <line>`.
+/// Messages of peers go into a small mailbox, which tests empty.
 #[derive(Debug)]
 pub struct FakeNode {
     name: NodeName,
@@ -35,17 +39,28 @@ pub struct FakeNode {
     last_activity: Mutex<Timestamp>,
     stopped_for: Mutex<Option<StopReason>>,
     hold_stop: watch::Sender<bool>,
+    transport: Arc<dyn Transport>,
+    mailbox: Mutex<VecDeque<KernelMessage>>,
+    /// Told after every change of the mailbox.
+    mailbox_changed: watch::Sender<()>,
     tasks: Tasks,
 }
 
 impl FakeNode {
-    pub(super) fn start(name: NodeName, clock: &ManualClock) -> Arc<Self> {
+    pub(super) fn start(
+        name: NodeName,
+        transport: Arc<dyn Transport>,
+        clock: &ManualClock,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name,
             status: watch::channel(NodeStatus::Active).0,
             last_activity: Mutex::new(clock.now()),
             stopped_for: Mutex::new(None),
             hold_stop: watch::channel(false).0,
+            transport,
+            mailbox: Mutex::default(),
+            mailbox_changed: watch::channel(()).0,
             tasks: Tasks::new(tokio::runtime::Handle::current(), &CancellationToken::new()),
         })
     }
@@ -74,6 +89,30 @@ impl FakeNode {
     /// Why it was stopped.
     pub fn stopped_for(&self) -> Option<StopReason> {
         *self.stopped_for.lock()
+    }
+
+    /// Its way to other nodes.
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        self.transport.clone()
+    }
+
+    /// Takes the oldest message of a peer; waits for one.
+    pub async fn take(&self) -> KernelMessage {
+        let mut changed = self.mailbox_changed.subscribe();
+        loop {
+            let taken = self.mailbox.lock().pop_front();
+            if let Some(message) = taken {
+                self.mailbox_changed.send_replace(());
+                return message;
+            }
+            // The sender lives in `self`, so waiting cannot fail.
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Messages in its mailbox.
+    pub fn mail(&self) -> usize {
+        self.mailbox.lock().len()
     }
 
     fn line(&self, origin: Origin, method: &str, path: &str) -> String {
@@ -207,6 +246,36 @@ impl NodeHandle for FakeNode {
         }
         let _ = output.send(Bytes::from(format!("ran {line}\n"))).await;
         Ok(LineOutcome::Done)
+    }
+
+    fn ingress(&self, from: &Peer, message: PeerMessage) -> Ingress {
+        if self.accepts().is_err() {
+            return Ingress::Stopping(message);
+        }
+        let mut mailbox = self.mailbox.lock();
+        if mailbox.len() >= MAILBOX {
+            return Ingress::Full(message);
+        }
+        mailbox.push_back(message.arriving_from(from.name().clone()));
+        drop(mailbox);
+        self.mailbox_changed.send_replace(());
+        Ingress::Taken
+    }
+
+    async fn ingress_when_room(&self, from: &Peer, mut message: PeerMessage) -> Ingress {
+        let mut changed = self.mailbox_changed.subscribe();
+        let mut status = self.status.subscribe();
+        loop {
+            message = match self.ingress(from, message) {
+                Ingress::Full(message) => message,
+                done => return done,
+            };
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = status.changed() => {}
+                () = tokio::time::sleep(Duration::from_secs(5)) => return Ingress::Refused,
+            }
+        }
     }
 
     async fn stop(&self, reason: StopReason) {
