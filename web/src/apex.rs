@@ -1,19 +1,15 @@
-//! The dashboard host: welcome page, its assets, and the REST API.
+//! The dashboard host: the dashboard's pages and the REST API.
 //!
 //! Invariant: every answer from this host carries the same security headers,
 //! and nothing a tenant wrote is ever sent from it as a page.
 
 use std::sync::Arc;
 
-use askama::Template;
 use axum::Router;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -24,7 +20,8 @@ use tower::ServiceExt;
 use crate::api;
 use crate::app::App;
 use crate::client::Client;
-use crate::pages::{Message, Welcome};
+use crate::dashboard;
+use crate::pages::{Message, wants_json};
 use crate::proxy::Upload;
 
 /// Largest request body that the dashboard host reads.
@@ -33,6 +30,13 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'";
 
+/// The policy of a page whose button opens a node: browsers hold the redirect
+/// that answers a form to the form's rule too.
+pub(crate) fn policy_for_opening(node: &str) -> Option<HeaderValue> {
+    let form_action = format!("form-action 'self' {node}");
+    HeaderValue::try_from(POLICY.replace("form-action 'self'", &form_action)).ok()
+}
+
 /// The host name and port a request was sent to, in lower case.
 #[derive(Debug, Clone)]
 pub(crate) struct Authority(pub(crate) String);
@@ -40,8 +44,7 @@ pub(crate) struct Authority(pub(crate) String);
 /// Routes of the dashboard host.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     Router::new()
-        .route("/", get(welcome))
-        .route("/assets/berth.css", get(stylesheet))
+        .merge(dashboard::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .merge(api::router())
@@ -67,7 +70,8 @@ pub(crate) async fn respond(
     for (name, value) in [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
+        // Not `no-referrer`: with it browsers send forms with `Origin: null`.
+        (REFERRER_POLICY, "same-origin"),
         (X_FRAME_OPTIONS, "DENY"),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
@@ -86,47 +90,11 @@ pub(crate) async fn respond(
     response
 }
 
-async fn welcome(State(app): State<Arc<App>>) -> Response {
-    let page = Welcome {
-        dashboard: &app.urls.dashboard(),
-        example_node: &app.urls.node("alice"),
-        node_suffix: &app.node_suffix,
-        ssh_host: &app.ssh_host,
-        ssh_port: app.ssh_port,
-        local_http_port: app.local_http_port,
-    };
-    match page.render() {
-        Ok(html) => (
-            [
-                (CONTENT_TYPE, "text/html; charset=utf-8"),
-                (CACHE_CONTROL, "no-cache"),
-            ],
-            html,
-        )
-            .into_response(),
-        Err(error) => {
-            tracing::error!("failed to render the welcome page: {error}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-async fn stylesheet() -> Response {
-    (
-        [
-            (CONTENT_TYPE, "text/css; charset=utf-8"),
-            (CACHE_CONTROL, "max-age=3600"),
-        ],
-        include_str!("../assets/berth.css"),
-    )
-        .into_response()
-}
-
 async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     if uri.path() == "/api" || uri.path().starts_with("/api/") {
         return api::no_such_operation().into_response();
     }
-    let text = "There is no page at this address. The start page is at /.";
+    let text = "There is no page at this address.";
     page(
         &Message::new(StatusCode::NOT_FOUND, "Not found", text),
         &headers,
@@ -134,11 +102,14 @@ async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
 }
 
 async fn method_not_allowed(headers: HeaderMap) -> Response {
-    let text = "This page can only be read (GET).";
+    let text = "This address does not take such a request. The start page is at /.";
     let message = Message::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", text);
     page(&message, &headers)
 }
 
 fn page(message: &Message, headers: &HeaderMap) -> Response {
-    message.respond(headers).map(axum::body::Body::new)
+    if wants_json(headers) {
+        return message.respond(headers).map(axum::body::Body::new);
+    }
+    dashboard::failure_page(message)
 }

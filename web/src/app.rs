@@ -117,6 +117,11 @@ impl Urls {
         })
     }
 
+    /// Whether people use these addresses by TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.scheme == "https"
+    }
+
     /// Where the dashboard is.
     pub(crate) fn dashboard(&self) -> String {
         format!("{}://{}{}", self.scheme, self.domain, self.port)
@@ -125,6 +130,17 @@ impl Urls {
     /// A one-time link to the node with `label`.
     pub(crate) fn link(&self, label: &str, token: &str) -> String {
         format!("{}{}", self.node(label), crate::proxy::link_path(token))
+    }
+
+    /// What stands before and after a label in a node's address.
+    pub(crate) fn around_label(&self) -> (String, String) {
+        let start = format!("{}://", self.scheme);
+        (start, format!(".{}{}", self.node_domain, self.port))
+    }
+
+    /// The origins of all nodes, as a content security policy names them.
+    pub(crate) fn any_node(&self) -> String {
+        self.node("*")
     }
 
     /// Where the node with `label` is.

@@ -35,7 +35,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         let token = match bearer(&parts.headers)? {
             Some(token) => token,
             None => {
-                let token = cookie(&parts.headers, is_secure(parts))?.ok_or_else(|| {
+                let token = session_token(parts)?.ok_or_else(|| {
                     Problem::unauthorized(
                         "Send your token as `Authorization: Bearer TOKEN`. \
                          POST /api/v1/sessions gives you one.",
@@ -86,12 +86,39 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     if values.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
         return Err(malformed());
     }
-    plausible(token).map(Some)
+    if is_plausible(token) {
+        Ok(Some(token))
+    } else {
+        Err(unknown_token())
+    }
 }
 
-/// The session cookie. Two of them mean that another host of a shared domain
-/// planted one: then neither is believed.
-fn cookie(headers: &HeaderMap, secure: bool) -> Result<Option<&str>, Problem> {
+/// Why a session cookie is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CookieError {
+    /// Two of them came, so another host of a shared domain planted one.
+    Two,
+    /// It was never one of ours.
+    Malformed,
+}
+
+impl From<CookieError> for Problem {
+    fn from(error: CookieError) -> Self {
+        match error {
+            CookieError::Two => Problem::unauthorized(
+                "Two session cookies were sent. Remove the cookies of this site and sign in again.",
+            ),
+            CookieError::Malformed => unknown_token(),
+        }
+    }
+}
+
+/// The token of a browser's session, if it sent one.
+pub(crate) fn session_token(parts: &Parts) -> Result<Option<&str>, CookieError> {
+    cookie(&parts.headers, is_secure(parts))
+}
+
+fn cookie(headers: &HeaderMap, secure: bool) -> Result<Option<&str>, CookieError> {
     let name = cookie_name(secure);
     let mut found = headers
         .get_all(COOKIE)
@@ -105,21 +132,17 @@ fn cookie(headers: &HeaderMap, secure: bool) -> Result<Option<&str>, Problem> {
         return Ok(None);
     };
     if found.next().is_some() {
-        return Err(Problem::unauthorized(
-            "Two session cookies were sent. Remove the cookies of this site and sign in again.",
-        ));
+        return Err(CookieError::Two);
     }
-    plausible(token).map(Some)
+    if is_plausible(token) {
+        Ok(Some(token))
+    } else {
+        Err(CookieError::Malformed)
+    }
 }
 
-fn plausible(token: &str) -> Result<&str, Problem> {
-    let fine =
-        (1..=MAX_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if fine {
-        Ok(token)
-    } else {
-        Err(unknown_token())
-    }
+fn is_plausible(token: &str) -> bool {
+    (1..=MAX_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn cookie_name(secure: bool) -> &'static str {
@@ -258,16 +281,15 @@ mod tests {
         let read = |secure, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(COOKIE, value.parse().unwrap());
-            cookie(&headers, secure)
-                .map(|token| token.map(str::to_owned))
-                .map_err(|problem| problem.status())
+            cookie(&headers, secure).map(|token| token.map(str::to_owned))
         };
         let token = Ok(Some("t".to_owned()));
         assert_eq!(read(false, "a=1; berth-session=t; b=2"), token);
         assert_eq!(read(true, "berth-session=x; __Host-berth-session=t"), token);
         assert_eq!(read(true, "berth-session=t"), Ok(None));
         let two = read(false, "berth-session=t; berth-session=u");
-        assert_eq!(two, Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(two, Err(CookieError::Two));
+        assert_eq!(read(false, "berth-session="), Err(CookieError::Malformed));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Owns the listening socket and the connections on it. A connection passes
 //! three stages: [`listener`] (framing, limits, deadlines), [`host_router`]
-//! (which site a request is for) and then either [`apex`] (welcome page, REST
+//! (which site a request is for) and then either [`apex`] (dashboard, REST
 //! API) or [`proxy`] (a node, in process). Invariant: which tenant a request
 //! reaches depends on its host name alone, and a request that came through here
 //! is always `Origin::Public`. Stops with the token of the tasks it was bound
@@ -16,6 +16,7 @@ mod api;
 mod app;
 mod auth;
 mod client;
+mod dashboard;
 mod host_router;
 mod in_flight;
 mod listener;

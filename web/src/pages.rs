@@ -1,4 +1,4 @@
-//! Pages for people: the welcome page, and answers when a node cannot.
+//! One thing to say to a person or a program: answers when a node cannot.
 //!
 //! Every inserted string is escaped by askama. Pages on a tenant's host carry
 //! their style inline, since every path there belongs to the tenant.
@@ -12,18 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use node_api::{HttpResponse, body};
 
 use crate::problem::{MEDIA_TYPE, retry_after_value};
-
-/// What `/` of the dashboard host shows.
-#[derive(Debug, Template)]
-#[template(path = "welcome.html")]
-pub(crate) struct Welcome<'a> {
-    pub(crate) dashboard: &'a str,
-    pub(crate) example_node: &'a str,
-    pub(crate) node_suffix: &'a str,
-    pub(crate) ssh_host: &'a str,
-    pub(crate) ssh_port: u16,
-    pub(crate) local_http_port: u16,
-}
 
 /// A page that says one thing.
 #[derive(Debug, Template)]
@@ -112,7 +100,7 @@ impl Message {
 }
 
 /// Whether the client asks for JSON and not for a page.
-fn wants_json(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
     let mut json = false;
     for value in headers.get_all(ACCEPT) {
         let Ok(value) = value.to_str() else { continue };

@@ -8,6 +8,8 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::pages::Message;
+
 /// How long to wait when the host cannot say better.
 pub(crate) const DEFAULT_RETRY: Duration = Duration::from_secs(5);
 /// Media type of an error.
@@ -101,9 +103,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    #[cfg(test)]
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
+    /// The same, to be said to a person.
+    pub(crate) fn into_message(self) -> Message {
+        let message = Message::new(self.status, self.title, self.detail);
+        match self.retry_after {
+            Some(wait) => message.retry_after(wait),
+            None => message,
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub struct NewAccount {
     pub account_id: AccountId,
     /// Token of its first session.
     pub token: Secret<String>,
+    /// When that session ends.
+    pub expires_at: Timestamp,
 }
 
 /// A session just begun.
@@ -125,6 +127,7 @@ impl Accounts {
         Ok(NewAccount {
             account_id,
             token: session.token,
+            expires_at: session.expires_at,
         })
     }
 

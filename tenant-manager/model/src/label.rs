@@ -50,6 +50,7 @@ const RESERVED: &[&str] = &[
     "metrics",
     "mx",
     "net",
+    "new",
     "noc",
     "nodes",
     "ns",

@@ -1,6 +1,7 @@
 //! Reading what a client sent, with an answer it can act on when that is not
 //! what the operation takes.
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -37,7 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
                 "Send the body as JSON, with the header `Content-Type: application/json`.",
             ));
         }
-        let body = read(request).await?;
+        let body = read(request.into_body()).await?;
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|error| not_understood(&error))
@@ -48,7 +49,7 @@ impl<S: Send + Sync> FromRequest<S> for NoInput {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        let body = read(request).await?;
+        let body = read(request.into_body()).await?;
         match body.trim_ascii() {
             b"" | b"{}" | b"null" => Ok(Self),
             _ => Err(Problem::new(
@@ -104,19 +105,18 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body; bounds and deadlines are the body's own.
-async fn read(request: Request) -> Result<Bytes, Problem> {
+pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
             "Too large",
             format!(
-                "A request to the API may carry at most {} KiB.",
+                "A request to this host may carry at most {} KiB.",
                 MAX_BODY / 1024
             ),
         )
     };
-    let body = request.into_body();
     if http_body::Body::size_hint(&body).lower() > MAX_BODY as u64 {
         return Err(too_large());
     }

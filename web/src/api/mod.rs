@@ -20,6 +20,7 @@ use http::{HeaderValue, Method, StatusCode};
 use crate::app::App;
 use crate::problem::Problem;
 
+pub(crate) use input::read as read_body;
 pub use openapi::openapi_json;
 
 /// Where the description is.

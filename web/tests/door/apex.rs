@@ -7,7 +7,12 @@ async fn every_answer_carries_the_security_headers() {
     let host = Host::start().await;
     for (method, path, status) in [
         ("GET", "/", 200),
+        ("GET", "/sign-in", 200),
+        ("GET", "/nodes", 303),
+        ("POST", "/sign-in", 403),
         ("GET", "/assets/berth.css", 200),
+        ("GET", "/favicon.ico", 200),
+        ("GET", "/robots.txt", 200),
         ("GET", "/api/openapi.json", 200),
         ("GET", "/nothing", 404),
         ("POST", "/", 405),
@@ -19,7 +24,7 @@ async fn every_answer_carries_the_security_headers() {
         for (name, part) in [
             ("content-security-policy", "frame-ancestors 'none'"),
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("x-frame-options", "DENY"),
             ("cross-origin-opener-policy", "same-origin"),
         ] {
@@ -32,7 +37,7 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
-async fn the_welcome_page_tells_the_real_addresses() {
+async fn the_front_page_tells_the_real_addresses() {
     let host = Host::start().await;
     let answer = host.get("localhost", "/").await;
     assert_eq!(
@@ -41,28 +46,12 @@ async fn the_welcome_page_tells_the_real_addresses() {
     );
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'self'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
     let text = answer.text();
     let port = host.address.port();
     assert_eq!(host.dashboard, format!("http://localhost:{port}"));
-    assert!(
-        text.contains(&format!("http://localhost:{port}/api/v1/accounts")),
-        "{text}"
-    );
-    assert!(
-        text.contains(&format!("http://alice.localhost:{port}")),
-        "{text}"
-    );
+    assert!(text.contains(&format!(".localhost:{port}")), "{text}");
     assert!(text.contains("ssh -p 2222 alice@localhost"), "{text}");
-    assert!(text.contains("9090:localhost:8080"), "{text}");
-    assert!(
-        !text.contains("<script") && !text.contains("<style"),
-        "allowed by the policy"
-    );
-    let style = host.get("localhost", "/assets/berth.css").await;
-    assert_eq!(
-        style.header("content-type"),
-        Some("text/css; charset=utf-8")
-    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ async fn names_lead_to_their_sites() {
     let host = Host::start().await;
     let token = host.sign_up("ann@example.org").await;
     host.make_node(&token, "alice").await;
-    let welcome = |text: &str| text.contains("Berth") && text.contains("/api/v1/accounts");
+    let welcome = |text: &str| text.contains("Berth") && text.contains("/sign-up");
     for apex in ["localhost", "LocalHost:8000", "127.0.0.1", "[::1]:1"] {
         let answer = host.get(apex, "/").await;
         assert_eq!(answer.status, 200, "{apex}");

@@ -11,6 +11,7 @@
 mod accounts;
 mod apex;
 mod clients;
+mod dashboard;
 mod drain;
 mod hosts;
 mod nodes;

@@ -1,5 +1,7 @@
 //! A served door, and ways to talk to it.
 
+mod browser;
+mod markup;
 mod node;
 mod raw;
 
@@ -15,6 +17,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use web::{Options, RateLimits};
 
+pub use browser::{Browser, encode, fill_in};
+pub use markup::{Form, Markup};
 pub use node::{BIG, Control, PIECE};
 pub use raw::{Answer, PATIENCE, answers, exchange};
 
@@ -23,6 +27,8 @@ pub struct Host {
     pub address: SocketAddr,
     pub dashboard: String,
     pub manager: Manager,
+    /// Its database, which can be taken away.
+    pub rows: Arc<MemoryRepositories>,
     pub control: Arc<Control>,
     pub clock: ManualClock,
     pub tasks: Tasks,
@@ -61,8 +67,8 @@ impl Host {
             limits,
             ..FakeOptions::default()
         };
-        let rows = Arc::new(MemoryRepositories::default()).repositories();
-        let manager = start_over(fakes, launcher, rows, &clock, &tasks)
+        let rows = Arc::new(MemoryRepositories::default());
+        let manager = start_over(fakes, launcher, rows.repositories(), &clock, &tasks)
             .await
             .unwrap();
         let bound = web::bind(options, manager.clone(), &tasks, Arc::new(clock.clone()))
@@ -79,6 +85,7 @@ impl Host {
             address,
             dashboard,
             manager,
+            rows,
             control,
             clock,
             tasks,

@@ -1,0 +1,9 @@
+//! The dashboard, used as browsers without a script use it.
+
+mod enter;
+mod forms;
+mod hostile;
+mod nodes;
+mod pages;
+mod passwords;
+mod removal;
