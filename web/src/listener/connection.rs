@@ -1,4 +1,5 @@
-//! Serves one connection: parses, routes by host name, answers.
+//! Serves one connection: parses, routes by host name, answers; a WebSocket
+//! takes the connection with it.
 //!
 //! Stops when the client closes, when a deadline of [`Guarded`] passes, or,
 //! once the token is cancelled, after the request in flight.
@@ -22,8 +23,9 @@ use node_api::{BoxError, HttpBody, HttpResponse};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::guard::{Guarded, Signals, Unanswered};
+use super::guard::Guarded;
 use super::head::{self, Refusal};
+use super::signals::{Signals, Unanswered};
 use super::slots::Slot;
 use crate::app::App;
 use crate::client::Client;
@@ -53,15 +55,19 @@ pub(super) async fn serve(
         tracing::debug!(%peer, "failed to set TCP_NODELAY: {error}");
     }
     let signals = Arc::new(Signals::default());
-    let guarded = Guarded::new(stream, signals.clone());
+    // A WebSocket outlives what follows, and needs its slot for as long.
+    let guarded = Guarded::new(stream, signals.clone()).holding(slot);
     let service = service_fn(|request| {
         let (unanswered, refusal) = signals.called();
-        let site = site.clone();
+        let (site, signals) = (site.clone(), signals.clone());
         async move {
             let response = match refusal {
                 Some(refusal) => refused(refusal),
                 None => answer(&site, peer, request).await,
             };
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                signals.switch();
+            }
             Ok::<_, Infallible>(response.map(|body| Answering { body, unanswered }))
         }
     });
@@ -70,7 +76,8 @@ pub(super) async fn serve(
         .max_buf_size(MAX_BUFFER)
         // Deadlines are the guard's.
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(guarded), service);
+        .serve_connection(TokioIo::new(guarded), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         biased;
@@ -83,7 +90,6 @@ pub(super) async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%peer, "HTTP connection ended: {error}");
     }
-    drop(slot);
 }
 
 /// Answers one request.
@@ -125,6 +131,8 @@ async fn route(
             ("dashboard", response)
         }
         host_router::Site::Node { label } => {
+            let mut request = request;
+            request.extensions_mut().insert(peer);
             let response = proxy::forward(&site.app, &label, &authority, client, request).await;
             ("node", response)
         }

@@ -6,7 +6,8 @@
 //! would, never make it read something else. In place of a refused head the
 //! parser gets [`STAND_IN`], and the service, told by [`Signals`], answers that
 //! with the reason. Nothing is let through after a refused head, nor after the
-//! body of a chunked request, whose end only the parser knows.
+//! body of a chunked request, whose end only the parser knows. Once the service
+//! has answered 101 everything passes, and only writing has a deadline.
 //!
 //! Stops with the connection. Closing waits a little for a client that still
 //! sends, because resetting the connection would take our answer from it.
@@ -14,17 +15,18 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::head::{self, Framing, Refusal};
+use super::signals::Signals;
+use super::slots::Slot;
 
 /// A new connection must begin its first request, and every request must be
 /// past its head, in this time.
@@ -42,40 +44,6 @@ const HEAD_READ: usize = 4096;
 /// The smallest request; being HTTP/1.0 it also ends the connection.
 const STAND_IN: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 
-/// What guard and service of one connection tell each other.
-#[derive(Debug, Default)]
-pub(super) struct Signals {
-    /// Requests that the service was called for.
-    called: AtomicU64,
-    /// Requests whose answer has not been written to its end.
-    unanswered: AtomicUsize,
-    /// The refused request, counted from one, and why.
-    refused: Mutex<Option<(u64, Refusal)>>,
-}
-
-impl Signals {
-    /// Called by the service at each request, in order. Says whether this one
-    /// stands in for a refused one. While the returned value lives, the
-    /// connection is not idle.
-    pub(super) fn called(self: &Arc<Self>) -> (Unanswered, Option<Refusal>) {
-        let number = self.called.fetch_add(1, Ordering::Relaxed) + 1;
-        self.unanswered.fetch_add(1, Ordering::Relaxed);
-        let refused = *self.refused.lock();
-        let refusal = refused.and_then(|(which, refusal)| (which == number).then_some(refusal));
-        (Unanswered(self.clone()), refusal)
-    }
-}
-
-/// A request that is being answered.
-#[derive(Debug)]
-pub(super) struct Unanswered(Arc<Signals>);
-
-impl Drop for Unanswered {
-    fn drop(&mut self) {
-        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// What the bytes that come next are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expect {
@@ -87,6 +55,8 @@ enum Expect {
     Anything,
     /// Nothing is read any more.
     Nothing,
+    /// Whatever another protocol says, for as long as it likes.
+    Switched,
 }
 
 /// A connection whose heads are checked.
@@ -106,6 +76,8 @@ pub(super) struct Guarded<I> {
     read_deadline: Pin<Box<Sleep>>,
     write_deadline: Option<Pin<Box<Sleep>>>,
     linger: Option<Linger>,
+    /// The connection's place, which it needs also once it is no HTTP.
+    slot: Option<Slot>,
 }
 
 #[derive(Debug)]
@@ -127,7 +99,28 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
             read_deadline: Box::pin(tokio::time::sleep(HEAD_DEADLINE)),
             write_deadline: None,
             linger: None,
+            slot: None,
         }
+    }
+
+    /// Holds on to `slot` as long as there is a connection.
+    pub(super) fn holding(mut self, slot: Slot) -> Self {
+        self.slot = Some(slot);
+        self
+    }
+
+    /// Stops looking for heads once the connection is no HTTP any more.
+    /// `false` if there is nothing to read after what was refused.
+    fn follow_switch(&mut self) -> bool {
+        if self.expect == Expect::Switched || !self.signals.switched.load(Ordering::Acquire) {
+            return true;
+        }
+        if self.signals.refused.lock().is_some() {
+            self.passed.clear();
+            return false;
+        }
+        self.expect = Expect::Switched;
+        true
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -261,6 +254,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.follow_switch() {
+            return Poll::Ready(Ok(()));
+        }
         loop {
             if this.passed.has_remaining() {
                 let length = this.passed.len().min(out.remaining());
@@ -286,10 +282,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
                     this.body_left(left - read);
                     return Poll::Ready(Ok(()));
                 }
-                Expect::Anything if !this.held.is_empty() => {
+                Expect::Anything | Expect::Switched if !this.held.is_empty() => {
                     this.pass_held(u64::MAX);
                 }
-                Expect::Anything => return Pin::new(&mut this.io).poll_read(context, out),
+                Expect::Anything | Expect::Switched => {
+                    return Pin::new(&mut this.io).poll_read(context, out);
+                }
                 // The answer to what was let through ends the connection; an
                 // end of the stream here would cut that answer off.
                 Expect::Nothing => return this.poll_nothing(),

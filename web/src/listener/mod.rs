@@ -9,6 +9,7 @@
 mod connection;
 mod guard;
 mod head;
+mod signals;
 mod slots;
 
 use std::io;

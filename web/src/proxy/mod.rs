@@ -4,26 +4,30 @@
 //! `Origin::Public`, under the label that its host name says, with forwarding
 //! headers that only this host or a trusted proxy wrote. A lease is held from
 //! the wake until the answer has ended or the node says that it stops. Owns
-//! the count of requests in flight per tenant; stops with the connections.
+//! the counts of requests in flight and of WebSockets per tenant; stops with the
+//! connections.
 
 mod body;
 mod cookies;
 mod headers;
 mod link;
 mod rpc_path;
+mod upgrade;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use node_api::{HttpRequest, HttpResponse, Origin};
+use node_api::{HttpRequest, HttpResponse, Origin, Visit};
 use tenant_manager::{AccessError, AcquireError, TenantAccess};
 use tracing::Instrument;
 
 use crate::app::App;
 use crate::client::Client;
+use crate::host_router::without_port;
 use crate::pages::Message;
 
 use body::Download;
@@ -53,6 +57,9 @@ pub(crate) async fn forward(
     match ask(app, label, authority, client, request).await {
         Ok(mut response) => {
             headers::clean_response(&mut response, is_head);
+            if upgrade::is_switch(&response) {
+                upgrade::mark(response.headers_mut());
+            }
             cookies::confine(response.headers_mut(), &app.hosts.node_host(label));
             response
         }
@@ -90,6 +97,13 @@ async fn ask(
             format!("A request may carry at most {} MiB.", MAX_BODY >> 20),
         ));
     }
+    if upgrade::is_asked(&request) && upgrade::has_body(&request) {
+        return Err(Message::new(
+            StatusCode::BAD_REQUEST,
+            "Bad request",
+            "A request for a WebSocket has no body.",
+        ));
+    }
     let span = tracing::debug_span!("http", tenant_id = %access.tenant(), label);
     lease_and_ask(app, &access, authority, client, request)
         .instrument(span)
@@ -104,20 +118,30 @@ async fn lease_and_ask(
     client: Client,
     request: Request<Incoming>,
 ) -> Result<HttpResponse, Message> {
-    let counted = app.in_flight.enter(access.tenant()).ok_or_else(|| {
-        Message::new(
-            UNAVAILABLE,
-            "This node is busy",
-            "It has too many requests to answer at once. Try again in a moment.",
-        )
-        .retry_after(BUSY_RETRY)
+    let tenant = access.tenant();
+    let counted = app.in_flight.enter(tenant);
+    let counted = counted.ok_or_else(|| {
+        busy("It has too many requests to answer at once. Try again in a moment.")
     })?;
+    let socket = upgrade::is_asked(&request).then(|| app.sockets.enter(tenant));
+    if matches!(socket, Some(None)) {
+        return Err(busy("It has too many open WebSockets. Try again later."));
+    }
+    let socket = socket.flatten();
     let lease = app
         .manager
         .acquire(access)
         .await
         .map_err(|error| no_lease(&error, access))?;
-    let request = prepare(request, authority, client);
+    let visit = visit(app, access, authority, client, &request);
+    let place = upgrade::Place::default();
+    let request = prepare(
+        request,
+        authority,
+        visit,
+        client,
+        socket.is_some().then_some(&place),
+    );
     let node = lease.node().clone();
     let mut lease = Some(lease);
     let mut stopping = body::stopping(node.status());
@@ -132,7 +156,14 @@ async fn lease_and_ask(
             answering.await
         }
     };
-    if response.status().is_informational() {
+    if let (true, Some(counted)) = (upgrade::is_switch(&response), socket) {
+        let (lease, stopping) = (lease.take(), body::stopping(node.status()));
+        place.put(upgrade::Held {
+            lease,
+            stopping,
+            counted,
+        });
+    } else if response.status().is_informational() {
         return Err(Message::new(
             StatusCode::BAD_GATEWAY,
             "Bad answer",
@@ -142,7 +173,11 @@ async fn lease_and_ask(
     Ok(response.map(|body| Download::new(body, lease, stopping, counted).boxed_unsync()))
 }
 
-fn declared_length(request: &Request<Incoming>) -> u64 {
+fn busy(text: &'static str) -> Message {
+    Message::new(UNAVAILABLE, "This node is busy", text).retry_after(BUSY_RETRY)
+}
+
+fn declared_length<B>(request: &Request<B>) -> u64 {
     let length = request.headers().get(CONTENT_LENGTH);
     length
         .and_then(|value| value.to_str().ok())
@@ -150,15 +185,51 @@ fn declared_length(request: &Request<Incoming>) -> u64 {
         .unwrap_or(0)
 }
 
+/// What the node is told of the request beside what it says itself.
+fn visit(
+    app: &App,
+    access: &TenantAccess,
+    authority: &str,
+    client: Client,
+    request: &Request<Incoming>,
+) -> Visit {
+    let own = app.hosts.node_host(access.label().as_str());
+    let host = without_port(authority);
+    let port = &authority[host.len()..];
+    let below = host.strip_suffix(&own);
+    let below = below.and_then(|below| below.strip_suffix('.'));
+    let peer = request.extensions().get::<SocketAddr>();
+    let peer = peer.filter(|peer| peer.ip().to_canonical() == client.address);
+    Visit {
+        client: SocketAddr::new(client.address, peer.map_or(0, SocketAddr::port)),
+        secure: client.secure,
+        site: format!("{own}{port}"),
+        subdomain: below.map(str::to_owned),
+    }
+}
+
 /// The request as the node gets it: origin form, clean headers, bounded body.
-fn prepare(request: Request<Incoming>, authority: &str, client: Client) -> HttpRequest {
+/// One that may become a WebSocket brings `place`.
+fn prepare(
+    mut request: Request<Incoming>,
+    authority: &str,
+    visit: Visit,
+    client: Client,
+    place: Option<&upgrade::Place>,
+) -> HttpRequest {
+    let upgrade = place.map(|place| upgrade::offer(&mut request, place));
     let (mut parts, body) = request.into_parts();
     if let Some(path) = parts.uri.path_and_query() {
         parts.uri = Uri::from(path.clone());
     }
     // Whatever the connection hung on it is nothing the node should reach.
     parts.extensions.clear();
+    parts.extensions.insert(visit);
     headers::clean_request(&mut parts.headers, authority, client);
+    if let Some(upgrade) = upgrade {
+        upgrade::mark(&mut parts.headers);
+        parts.extensions.insert(upgrade);
+    }
     HttpRequest::from_parts(parts, Upload::new(body, MAX_BODY).boxed_unsync())
 }
 

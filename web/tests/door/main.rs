@@ -18,4 +18,5 @@ mod nodes;
 mod problems;
 mod proxy;
 mod smuggling;
+mod sockets;
 mod support;

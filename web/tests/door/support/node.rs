@@ -21,7 +21,7 @@ use node_api::{
 use node_types::NodeName;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
@@ -204,7 +204,7 @@ impl FakeNode {
                         }
                     };
                     match frame {
-                        Some(Ok(frame @ (Frame::Text(_) | Frame::Binary(_)))) => {
+                        Some(Ok(frame @ (Message::Text(_) | Message::Binary(_)))) => {
                             let _ = socket.send(frame).await;
                         }
                         Some(Ok(_)) => {}
