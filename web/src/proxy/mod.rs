@@ -161,7 +161,7 @@ async fn lease_and_ask(
         place.put(upgrade::Held {
             lease,
             stopping,
-            counted,
+            _counted: counted,
         });
     } else if response.status().is_informational() {
         return Err(Message::new(

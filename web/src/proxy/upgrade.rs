@@ -32,7 +32,7 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 pub(super) struct Held {
     pub(super) lease: Option<Lease>,
     pub(super) stopping: Stopping,
-    pub(super) counted: Counted<TenantId>,
+    pub(super) _counted: Counted<TenantId>,
 }
 
 /// Where what a WebSocket holds is put once the node has answered 101, which

@@ -102,7 +102,7 @@ mod tests {
         let attempts = Attempts::default();
         let stranger = Some("2001:db8::1".parse().unwrap());
         for _ in 0..MAX_FAILURES {
-            drop(attempts.begin(stranger).unwrap());
+            let _failed = attempts.begin(stranger).unwrap();
         }
         let neighbour = Some("2001:db8::ffff".parse().unwrap());
         assert_eq!(attempts.begin(neighbour).unwrap_err(), WINDOW);
@@ -117,12 +117,12 @@ mod tests {
         let attempts = Attempts::default();
         for number in 0..u32::try_from(MAX_CLIENTS).unwrap() + 100 {
             let client = Some(IpAddr::V4(number.into()));
-            drop(attempts.begin(client).unwrap());
+            let _failed = attempts.begin(client).unwrap();
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert_eq!(attempts.0.lock().len(), MAX_CLIENTS);
         tokio::time::advance(WINDOW).await;
-        drop(attempts.begin(None).unwrap());
+        let _failed = attempts.begin(None).unwrap();
         assert_eq!(attempts.0.lock().len(), 1);
     }
 }
