@@ -212,7 +212,8 @@ async fn apps_of_two_nodes_exchange_blobs_and_hear_of_failures() {
     assert_eq!(failed["kind"], "Offline");
     assert!(failed["micros"].as_u64().unwrap() < 2_000_000, "{failed}");
 
-    // Order holds, and whoever asked is answered by whom the request was handed to.
+    // Order holds, and whoever asked is answered by the one whom its request was
+    // handed on to.
     let burst = json!({"Burst": {"node": "bob.dev", "count": 200, "bytes": 1000}});
     assert_eq!(relay.tell(&burst).await["sent"], 200);
     let seen = super::support::eventually("the burst", Duration::from_secs(10), async || {
@@ -221,8 +222,13 @@ async fn apps_of_two_nodes_exchange_blobs_and_hear_of_failures() {
     })
     .await;
     assert_eq!((&seen["disorder"], &seen["last"]), (&json!(0), &json!(199)));
-    let chained = relay.tell(&json!({"Chain": {"node": "bob.dev"}})).await;
-    assert_eq!(chained["Echoed"]["source"], format!("alice.dev@{RELAY}"));
+    let command = r#"{"Chain":{"node":"bob.dev"}}"#;
+    let chained = alice.run(&format!("m our@{RELAY} '{command}' -a 5"));
+    let source = format!(r#""source":"alice.dev@{RELAY}""#);
+    assert!(
+        chained.contains("Echoed") && chained.contains(&source),
+        "{chained}"
+    );
 
     // Asleep, stopped: as for greetings.
     bob.act("hibernate", "hibernated").await;
