@@ -1,11 +1,11 @@
 //! What a node needs to run: identity, keys, limits, place on disk.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use node_types::NodeName;
 
-use crate::Secret;
+use crate::{Keyfile, Secret, Transport};
 
 /// Names a tenant's share of every host-wide store.
 ///
@@ -36,6 +36,8 @@ pub struct NodeSpec {
     pub limits: NodeLimits,
     /// Directory of the tenant's files; created if absent.
     pub vfs_root: PathBuf,
+    /// Its way to other nodes, which speaks for this node only.
+    pub transport: Arc<dyn Transport>,
 }
 
 /// A node's secrets, 32 bytes each.
@@ -52,15 +54,14 @@ pub struct NodeSecrets {
 /// Verifiers of the node password, one per hash generation. Each is the
 /// SHA-256 of the text `0x<64 hex>` that a client of that generation sends,
 /// so neither the password nor the text itself is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LoginVerifiers {
     /// Of `0x` + hex of SHA-256(password): clients up to 0.9.
     pub sha256: [u8; 32],
     /// Of `0x` + hex of Argon2id(password, salt = node name): clients from 1.0.
     pub argon2id: [u8; 32],
-    /// The node's keys sealed with the password, as old clients expect them
-    /// in answer to a login; empty until it has been made.
-    pub keyfile: Bytes,
+    /// The node's keys sealed with the password.
+    pub keyfile: Keyfile,
 }
 
 /// Bounds of one node, from its plan.

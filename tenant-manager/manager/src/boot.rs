@@ -11,6 +11,7 @@ use tenant_model::DesiredState;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::fabric::Port;
 use crate::manager::Inner;
 use crate::slots::{Doing, SlotGuard, TenantNode};
 use crate::stop;
@@ -77,7 +78,11 @@ async fn launch(
     permit: crate::admission::BootPermit,
 ) -> Result<(Arc<dyn NodeHandle>, u64), String> {
     let (spec, login) = tenant
-        .spec(&inner.data_dir, &inner.identity.kek)
+        .spec(
+            &inner.data_dir,
+            &inner.identity.kek,
+            Port::new(inner, tenant),
+        )
         .map_err(|error| error.to_string())?;
     let launching = AssertUnwindSafe(inner.launcher.launch(spec)).catch_unwind();
     tokio::pin!(launching);

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::accounts::{AccountView, Accounts, NewAccount, NewSession};
 use crate::admission::Admission;
 use crate::error::{AuthError, PromoteError, RegisterError, SignInError};
+use crate::fabric::Fabric;
 use crate::keys::HostIdentity;
 use crate::links::Links;
 use crate::principal::Principal;
@@ -117,10 +118,13 @@ pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) registry: RwLock<Registry>,
     pub(crate) slots: Slots,
+    pub(crate) fabric: Fabric,
     pub(crate) admission: Admission,
     pub(crate) recorder: Recorder,
     pub(crate) ssh_limiter: Mutex<Limiter>,
     pub(crate) links: Links,
+    /// The turn of making a keyfile.
+    pub(crate) keyfiles: tokio::sync::Semaphore,
     /// A write may have happened that memory does not know of.
     pub(crate) reload: std::sync::atomic::AtomicBool,
 }
@@ -187,8 +191,10 @@ impl Manager {
             limits,
             accounts,
             slots: Slots::default(),
+            fabric: Fabric::default(),
             ssh_limiter: Mutex::default(),
             links: Links::default(),
+            keyfiles: tokio::sync::Semaphore::new(1),
             reload: false.into(),
         });
         upkeep::start(&inner);

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use lifecycle::Timestamp;
-use node_api::{LoginVerifiers, NodeHandle, NodeLimits, NodeSpec, TenantKey};
+use ed25519_dalek::SigningKey;
+use lifecycle::{Timestamp, TokenBucket};
+use node_api::{
+    Keyfile, LoginVerifiers, NodeHandle, NodeLimits, NodeSpec, TenantKey, Transport,
+};
 use node_types::NodeName;
 use parking_lot::Mutex;
 use tenant_model::{
@@ -19,6 +21,8 @@ use tokio::time::Instant;
 use crate::access::TenantAccess;
 use crate::admission::AccountPermits;
 use crate::breaker::Breaker;
+use crate::fabric::WAKES;
+use crate::keyfile::Wanted;
 use crate::keys::{Key, Purpose, TenantSeal, Unopenable};
 use crate::reconcile::{Intent, Observed};
 use crate::slots::TenantNode;
@@ -40,6 +44,10 @@ pub(crate) struct Tenant {
     /// two wishes at once end the same way in both. Taken before `state`.
     pub(crate) wishes: tokio::sync::Mutex<()>,
     pub(crate) state: Mutex<State>,
+    /// How often its node may wake others.
+    pub(crate) wakes: Mutex<TokenBucket>,
+    /// Of its networking key, once somebody asked.
+    public_key: OnceLock<[u8; 32]>,
 }
 
 /// What changes.
@@ -49,6 +57,7 @@ pub(crate) struct State {
     pub(crate) desired: DesiredState,
     pub(crate) ssh: SshAccess,
     pub(crate) login: LoginState,
+    pub(crate) keyfile_wanted: Option<Wanted>,
     pub(crate) last_started: Option<Timestamp>,
     pub(crate) purge_at: Option<Timestamp>,
     /// It is to run now, not only on demand.
@@ -70,6 +79,7 @@ pub(crate) struct LoginState {
     pub(crate) verifiers: StoredVerifiers,
     /// Key of login cookies, sealed with the tenant key.
     pub(crate) jwt_secret: Vec<u8>,
+    pub(crate) keyfile: Keyfile,
     /// Raised with every new password.
     pub(crate) version: u64,
 }
@@ -79,7 +89,7 @@ impl LoginState {
         LoginVerifiers {
             sha256: self.verifiers.sha256,
             argon2id: self.verifiers.argon2id,
-            keyfile: Bytes::new(),
+            keyfile: self.keyfile.clone(),
         }
     }
 }
@@ -98,8 +108,10 @@ impl Tenant {
             login: LoginState {
                 verifiers: row.login,
                 jwt_secret: row.keys.jwt_secret.clone(),
+                keyfile: Keyfile::new(row.keyfile.into()),
                 version: 0,
             },
+            keyfile_wanted: None,
             last_started: row.last_started_at,
             purge_at: row.purge_at,
             boot_wanted: row.last_started_at.is_none() && row.desired == DesiredState::Running,
@@ -121,6 +133,8 @@ impl Tenant {
             created_at: row.created_at,
             wishes: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
+            wakes: Mutex::new(TokenBucket::new(WAKES, Instant::now())),
+            public_key: OnceLock::new(),
         }))
     }
 
@@ -137,13 +151,23 @@ impl Tenant {
         data_dir.join("nodes").join(self.id.to_string())
     }
 
-    /// Everything one boot needs, and the version of its login.
-    pub(crate) fn spec(&self, data_dir: &Path, kek: &Key) -> Result<(NodeSpec, u64), Unopenable> {
-        let login = self.state.lock().login.clone();
-        let keys = WrappedKeys {
+    /// Its keys, of which `login` brings the one for cookies.
+    pub(crate) fn keys_with(&self, login: &LoginState) -> WrappedKeys {
+        WrappedKeys {
             jwt_secret: login.jwt_secret.clone(),
             ..self.keys.clone()
-        };
+        }
+    }
+
+    /// Everything one boot needs, and the version of its login.
+    pub(crate) fn spec(
+        &self,
+        data_dir: &Path,
+        kek: &Key,
+        transport: Arc<dyn Transport>,
+    ) -> Result<(NodeSpec, u64), Unopenable> {
+        let login = self.state.lock().login.clone();
+        let keys = self.keys_with(&login);
         let secrets = TenantSeal::unwrap(self.id, &keys, kek)?.secrets(&keys)?;
         let spec = NodeSpec {
             key: self.key(),
@@ -158,8 +182,20 @@ impl Tenant {
                 ..NodeLimits::default()
             },
             vfs_root: self.vfs_root(data_dir),
+            transport,
         };
         Ok((spec, login.version))
+    }
+
+    /// The public half of its networking key.
+    pub(crate) fn public_key(&self, kek: &Key) -> Result<[u8; 32], Unopenable> {
+        if let Some(known) = self.public_key.get() {
+            return Ok(*known);
+        }
+        let seal = TenantSeal::unwrap(self.id, &self.keys, kek)?;
+        let seed = seal.open_key(Purpose::NetworkingKey, &self.keys.networking_key)?;
+        let public = SigningKey::from_bytes(seed.expose()).verifying_key();
+        Ok(*self.public_key.get_or_init(|| public.to_bytes()))
     }
 
     /// Puts the current login in place on `node`, if it booted with an older
@@ -279,6 +315,7 @@ impl State {
 pub(crate) struct Registry {
     by_label: HashMap<Label, Arc<Tenant>>,
     by_id: HashMap<TenantId, Arc<Tenant>>,
+    by_name: HashMap<NodeName, Arc<Tenant>>,
     permits: HashMap<AccountId, AccountPermits>,
 }
 
@@ -295,6 +332,7 @@ impl Registry {
         let tenant = Tenant::load(row, permits)?;
         self.by_label.insert(tenant.label.clone(), tenant.clone());
         self.by_id.insert(tenant.id, tenant.clone());
+        self.by_name.insert(tenant.name.clone(), tenant.clone());
         Ok(tenant)
     }
 
@@ -304,6 +342,9 @@ impl Registry {
         let same = |known: &Arc<Tenant>| known.id == tenant.id;
         if self.by_label.get(&tenant.label).is_some_and(same) {
             self.by_label.remove(&tenant.label);
+        }
+        if self.by_name.get(&tenant.name).is_some_and(same) {
+            self.by_name.remove(&tenant.name);
         }
         if !self
             .by_id
@@ -317,6 +358,16 @@ impl Registry {
     /// The tenant of `label`.
     pub(crate) fn labelled(&self, label: &str) -> Option<Arc<Tenant>> {
         self.by_label.get(label).cloned()
+    }
+
+    /// The tenant whose node is called `name`.
+    pub(crate) fn named(&self, name: &NodeName) -> Option<Arc<Tenant>> {
+        self.by_name.get(name).cloned()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     /// The tenant with this id.

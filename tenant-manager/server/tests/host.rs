@@ -21,12 +21,21 @@ mod host {
     mod apps;
     mod bad_input;
     mod bench;
+    mod bench_flood;
+    mod bench_neighbours;
+    mod bench_pages;
+    mod bench_sockets;
+    mod browser;
     mod commands;
     mod crash;
     mod doors;
+    mod homepage;
     mod isolation;
+    mod neighbours;
+    mod pages;
     mod shutdown;
     mod soak;
+    mod sockets;
     mod ssh;
     mod users;
 }
