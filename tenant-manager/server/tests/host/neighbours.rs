@@ -244,6 +244,31 @@ async fn apps_of_two_nodes_exchange_blobs_and_hear_of_failures() {
 }
 
 #[tokio::test]
+async fn a_flood_loses_messages_and_holds_up_nobody() {
+    const FLOOD: u64 = 50_000;
+    let host = Host::start();
+    let (alice, bob) = neighbours(&host).await;
+    let (relay, at_bobs) = (alice.relay().await, bob.relay().await);
+    let ask = json!({"Ask": {"node": "bob.dev", "bytes": 1}});
+    assert_eq!(relay.tell(&ask).await["Answered"]["blob"]["bytes"], 1);
+    let burst = json!({"Burst": {"node": "bob.dev", "count": FLOOD, "bytes": 1000}});
+    let (sent, greeting) = tokio::join!(relay.tell(&burst), async { bob.run("echo still here") });
+    assert_eq!(
+        (&sent["sent"], greeting.as_str()),
+        (&json!(FLOOD), "still here")
+    );
+    // What arrived is in order, and the next message arrives after it.
+    assert_eq!(relay.tell(&ask).await["Answered"]["blob"]["bytes"], 1);
+    let seen = at_bobs.tell(&json!("Seen")).await;
+    assert_eq!(seen["disorder"], 0, "{seen}");
+    let count = seen["count"].as_u64().unwrap();
+    assert!((256..=FLOOD).contains(&count), "{seen}");
+
+    // Nothing is left in the way of other messages.
+    assert_eq!(alice.run("hi bob.dev hello"), "response from bob.dev: ack");
+}
+
+#[tokio::test]
 async fn capabilities_travel_signed_and_cannot_be_made_up() {
     let host = Host::start();
     let (alice, bob) = neighbours(&host).await;
