@@ -14,8 +14,7 @@ use lifecycle::{Tasks, Timestamp};
 use node_api::{
     ByteStream, HttpRequest, HttpResponse, Ingress, LineOutcome, LoginVerifiers, NodeError,
     NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Secret, StopReason, TerminalSession,
-    TerminalSize,
-    Upgrade,
+    TerminalSize, Upgrade,
 };
 use node_services::DiskQuota;
 use node_services::http_server::HttpServer;
