@@ -7,9 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use ed25519_dalek::SigningKey;
 use lifecycle::{Timestamp, TokenBucket};
-use node_api::{
-    Keyfile, LoginVerifiers, NodeHandle, NodeLimits, NodeSpec, TenantKey, Transport,
-};
+use node_api::{Keyfile, LoginVerifiers, NodeHandle, NodeLimits, NodeSpec, TenantKey, Transport};
 use node_types::NodeName;
 use parking_lot::Mutex;
 use tenant_model::{
