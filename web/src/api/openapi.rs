@@ -183,7 +183,14 @@ mod tests {
                         let content = content.expect(&place);
                         assert!(content.contains_key(MEDIA_TYPE), "{place}");
                     } else if status != "204" {
-                        assert!(content.expect(&place).contains_key("application/json"));
+                        let content = content.expect(&place);
+                        let stream = path == "/api/v1/events";
+                        let media_type = if stream {
+                            "text/event-stream"
+                        } else {
+                            "application/json"
+                        };
+                        assert!(content.contains_key(media_type), "{place}");
                     }
                 }
             }
