@@ -91,7 +91,9 @@ async fn an_app_is_there_once_installed_and_gone_once_removed() {
         let answer = node.owner.get(&host, &path).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         assert_eq!(answer.headers()["content-type"], kind);
-        let sent = answer.headers()["content-security-policy"].to_str().unwrap();
+        let sent = answer.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
         assert!(sent.starts_with(policy), "{sent:?}");
         let page = Visitor::stranger("alice").page(&host, &path).await;
         assert!(page.contains("password"), "{path} is the owner's: {page}");
