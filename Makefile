@@ -19,6 +19,7 @@ help:
 	@echo "make verify    format, lints, rules of the house, unit tests"
 	@echo "make soak      long proofs: crashes, fuzzing, density"
 	@echo "make bench     the figures of the goals"
+	@echo "make screenshots  pictures of the pages, in the target directory"
 	@echo "make packages  the distro packages and test apps in Wasm"
 	@echo "make clean     remove what was built"
 
@@ -62,6 +63,10 @@ soak: build setup-test
 bench: build setup-test setup-bench
 	cargo run $(CARGO_FLAGS) -p node-engine --example bare_call
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast -- --ignored --nocapture --test-threads=1 bench_
+
+# Pictures of the pages, at two widths and in both themes.
+screenshots: build setup-test
+	cargo test $(CARGO_FLAGS) -p berth --test host -- --ignored --nocapture --test-threads=1 screenshots_
 
 setup:
 	@infra/setup build

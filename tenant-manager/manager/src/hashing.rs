@@ -15,6 +15,7 @@ use node_api::Secret;
 use sha2::{Digest, Sha256};
 use tenant_model::StoredVerifiers;
 use tokio::sync::Semaphore;
+use zeroize::Zeroize;
 
 /// Hashes computed at once.
 const AT_ONCE: usize = 2;
@@ -92,13 +93,13 @@ impl Hasher {
         .await
     }
 
-    /// What a node's login page compares with.
-    pub(crate) async fn node_verifiers(
+    /// What a node's login page compares with, and what clients send it.
+    pub(crate) async fn node_proof(
         &self,
         password: Secret<String>,
         node_name: String,
-    ) -> Result<StoredVerifiers, Busy> {
-        self.run(move || verifiers(password.expose(), &node_name))
+    ) -> Result<NodeProof, Busy> {
+        self.run(move || proof(password.expose(), &node_name))
             .await?
             .ok_or(Busy)
     }
@@ -141,11 +142,19 @@ fn argon2() -> Result<Argon2<'static>, argon2::Error> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// SHA-256 of the text that a client of each generation sends.
+/// Proofs of a node's password.
+pub(crate) struct NodeProof {
+    pub(crate) verifiers: StoredVerifiers,
+    /// The text that a client of the newest generation sends.
+    pub(crate) hash: Secret<String>,
+}
+
+/// SHA-256 of the text that a client of each generation sends, and the newest
+/// of these texts.
 ///
 /// The salt of the Argon2id form is the node's name; one shorter than 8 bytes
 /// is repeated `1 + 8 / length` times, as the login pages do.
-fn verifiers(password: &str, node_name: &str) -> Option<StoredVerifiers> {
+fn proof(password: &str, node_name: &str) -> Option<NodeProof> {
     let salt = if node_name.len() < SHORTEST_SALT {
         node_name.repeat(1 + SHORTEST_SALT / node_name.len().max(1))
     } else {
@@ -156,12 +165,17 @@ fn verifiers(password: &str, node_name: &str) -> Option<StoredVerifiers> {
         .ok()?
         .hash_password_into(password.as_bytes(), salt.as_bytes(), &mut slow)
         .ok()?;
-    let sent = |hash: &[u8]| -> [u8; 32] {
-        Sha256::digest(format!("0x{}", hex::encode(hash)).as_bytes()).into()
-    };
-    Some(StoredVerifiers {
-        sha256: sent(&Sha256::digest(password.as_bytes())),
-        argon2id: sent(&slow),
+    let text = |hash: &[u8]| format!("0x{}", hex::encode(hash));
+    let older = Secret::new(text(&Sha256::digest(password.as_bytes())));
+    let newer = Secret::new(text(&slow));
+    slow.zeroize();
+    let verifier = |sent: &str| -> [u8; 32] { Sha256::digest(sent.as_bytes()).into() };
+    Some(NodeProof {
+        verifiers: StoredVerifiers {
+            sha256: verifier(older.expose()),
+            argon2id: verifier(newer.expose()),
+        },
+        hash: newer,
     })
 }
 
@@ -201,7 +215,8 @@ mod tests {
 
     #[test]
     fn verifiers_match_what_clients_send() {
-        let verifiers = verifiers("secret password", "al.dev").unwrap();
+        let proof = proof("secret password", "al.dev").unwrap();
+        let verifiers = proof.verifiers;
         // SHA-256 of "secret password", as a client up to 0.9 sends it.
         let text = format!("0x{}", hex::encode(Sha256::digest(b"secret password")));
         assert_eq!(
@@ -214,6 +229,7 @@ mod tests {
             .hash_password_into(b"secret password", b"al.deval.dev", &mut hash)
             .unwrap();
         let text = format!("0x{}", hex::encode(hash));
+        assert_eq!(*proof.hash.expose(), text);
         assert_eq!(
             verifiers.argon2id.as_slice(),
             Sha256::digest(text.as_bytes()).as_slice()

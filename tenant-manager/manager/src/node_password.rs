@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use node_api::Secret;
+use node_api::{Keyfile, Secret};
 use tenant_model::{DesiredState, check_node_password};
 
 use crate::error::NodePasswordError;
+use crate::keyfile;
 use crate::keys::{Purpose, TenantSeal, random};
 use crate::manager::{Inner, Manager};
 use crate::nodes::GOING_DOWN;
@@ -48,8 +49,8 @@ async fn set(
         return Err(NodePasswordError::Conflict(text));
     }
     let hasher = inner.accounts.hasher();
-    let verifiers = hasher
-        .node_verifiers(password, tenant.name.to_string())
+    let proof = hasher
+        .node_proof(password, tenant.name.to_string())
         .await
         .map_err(|e| failed(e.to_string()))?;
     let kek = &inner.identity.kek;
@@ -61,17 +62,21 @@ async fn set(
         .map_err(|e| failed(e.to_string()))?;
     let change = tenant.change(Some(principal.account()), inner.clock.now());
     let tenants = &inner.repositories.tenants;
-    let written = tenants.set_login(change, &verifiers, &jwt_secret).await;
+    let written = tenants
+        .set_login(change, &proof.verifiers, &jwt_secret)
+        .await;
     written.map_err(|error| failed(inner.not_written(tenant, &error)))?;
-    let login = {
+    let (login, version) = {
         let mut state = tenant.state.lock();
         state.login = LoginState {
-            verifiers,
+            verifiers: proof.verifiers,
             jwt_secret,
+            keyfile: Keyfile::default(),
             version: state.login.version + 1,
         };
-        state.login.verifiers()
+        (state.login.verifiers(), state.login.version)
     };
+    keyfile::begin(inner, tenant, version, proof.hash);
     // A node that is still booting is caught up with once it is attached.
     if let (_, Some(node)) = inner.slots.observe(tenant.id) {
         node.handle.renew_login(login, secret);

@@ -17,6 +17,7 @@ use tenant_model::{
 use tokio::sync::oneshot;
 
 use crate::error::{CreateError, NodeOpError, unavailable};
+use crate::keyfile;
 use crate::keys::{TenantSeal, random};
 use crate::manager::{Inner, Manager};
 use crate::principal::Principal;
@@ -235,7 +236,8 @@ async fn create(
     let (_, ssh) = ssh_access(inner, id, &seal).map_err(|e| failed(e.to_string()))?;
     refuse_full_account(inner, principal).await?;
     let hasher = inner.accounts.hasher();
-    let login = hasher.node_verifiers(password, name.to_string()).await;
+    let proof = hasher.node_proof(password, name.to_string()).await;
+    let proof = proof.map_err(|e| failed(e.to_string()))?;
     let new = NewTenant {
         id,
         account: principal.account(),
@@ -243,7 +245,7 @@ async fn create(
         name: name.to_string(),
         host: inner.identity.host,
         keys,
-        login: login.map_err(|e| failed(e.to_string()))?,
+        login: proof.verifiers,
         ssh,
         created_at: inner.clock.now(),
     };
@@ -261,6 +263,7 @@ async fn create(
     };
     let added = inner.registry.write().add(row);
     let tenant = added.map_err(|e| failed(e.to_string()))?;
+    keyfile::begin(inner, &tenant, 0, proof.hash);
     inner.slots.feed.changed(tenant.id);
     inner.reconcile(&tenant);
     Ok(inner.view(&tenant))

@@ -165,6 +165,8 @@ pub struct Tenant {
     pub keys: WrappedKeys,
     /// Proofs of its password.
     pub login: StoredVerifiers,
+    /// Its keys sealed with its password; empty until that was made.
+    pub keyfile: Vec<u8>,
     /// Its SSH password.
     pub ssh: SshAccess,
     /// Its bounds.

@@ -213,6 +213,18 @@ pub trait TenantRepository: Send + Sync + fmt::Debug {
         jwt_secret: &[u8],
     ) -> Result<(), StorageError>;
 
+    /// Keeps the keyfile sealed with the password of `login`, unless there is
+    /// another password by now. Not audited.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    async fn set_keyfile(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        keyfile: &[u8],
+    ) -> Result<(), StorageError>;
+
     /// Keeps when a tenant became active. Not audited.
     ///
     /// # Errors

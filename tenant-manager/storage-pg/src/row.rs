@@ -51,6 +51,7 @@ pub(crate) struct TenantRow {
     file_key: Vec<u8>,
     login_sha256: Vec<u8>,
     login_argon2id: Vec<u8>,
+    keyfile: Vec<u8>,
     ssh_verifier: Vec<u8>,
     ssh_sealed: Vec<u8>,
     plan: Json<Plan>,
@@ -83,6 +84,7 @@ impl TryFrom<TenantRow> for Tenant {
                 sha256: hash(row.login_sha256)?,
                 argon2id: hash(row.login_argon2id)?,
             },
+            keyfile: row.keyfile,
             ssh: SshAccess {
                 verifier: hash(row.ssh_verifier)?,
                 sealed: row.ssh_sealed,

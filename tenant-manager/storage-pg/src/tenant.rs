@@ -165,7 +165,8 @@ impl Pg {
     ) -> Result<(), Failure> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
-            "UPDATE tenants SET login_sha256 = $3, login_argon2id = $4, jwt_secret = $5
+            "UPDATE tenants SET login_sha256 = $3, login_argon2id = $4, jwt_secret = $5,
+               keyfile = ''
              WHERE id = $1 AND generation = $2 AND purged_at IS NULL",
         )
         .bind(change.tenant.uuid())
@@ -179,6 +180,26 @@ impl Pg {
         let nothing = serde_json::json!({});
         audit(&mut transaction, change, "node.password", nothing).await?;
         Ok(transaction.commit().await?)
+    }
+
+    async fn write_keyfile(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        keyfile: &[u8],
+    ) -> Result<(), Failure> {
+        // Another password has another keyfile: then there is nothing to do.
+        sqlx::query(
+            "UPDATE tenants SET keyfile = $4
+             WHERE id = $1 AND generation = $2 AND login_argon2id = $3 AND purged_at IS NULL",
+        )
+        .bind(change.tenant.uuid())
+        .bind(change.generation.0)
+        .bind(login.argon2id.as_slice())
+        .bind(keyfile)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     async fn write_last_started(
@@ -203,7 +224,7 @@ impl Pg {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE tenants SET purged_at = $3, tenant_key = '', networking_key = '',
-               jwt_secret = '', file_key = '', ssh_sealed = ''
+               jwt_secret = '', file_key = '', ssh_sealed = '', keyfile = ''
              WHERE id = $1 AND generation = $2 AND purged_at IS NULL",
         )
         .bind(change.tenant.uuid())
@@ -342,6 +363,15 @@ impl TenantRepository for Pg {
         jwt_secret: &[u8],
     ) -> Result<(), StorageError> {
         attempt!(self.write_login(change, login, jwt_secret))
+    }
+
+    async fn set_keyfile(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        keyfile: &[u8],
+    ) -> Result<(), StorageError> {
+        attempt!(self.write_keyfile(change, login, keyfile))
     }
 
     async fn set_last_started(

@@ -286,6 +286,7 @@ impl TenantRepository for MemoryRepositories {
             incarnation: Incarnation(1),
             keys: new.keys,
             login: new.login,
+            keyfile: Vec::new(),
             ssh: new.ssh,
             plan,
             created_at: new.created_at,
@@ -328,7 +329,22 @@ impl TenantRepository for MemoryRepositories {
         let mut tables = self.tables()?;
         let tenant = tables.fenced(change)?;
         tenant.login = *login;
+        tenant.keyfile.clear();
         tenant.keys.jwt_secret = jwt_secret.to_vec();
+        Ok(())
+    }
+
+    async fn set_keyfile(
+        &self,
+        change: Change,
+        login: &StoredVerifiers,
+        keyfile: &[u8],
+    ) -> Result<(), StorageError> {
+        let mut tables = self.tables()?;
+        let tenant = tables.fenced(change)?;
+        if tenant.login == *login {
+            tenant.keyfile = keyfile.to_vec();
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::support::{self, Api, Host, Kit, Ssh, json, test_package};
 
 /// The value below which `share` of the sorted `values` lie.
-fn percentile(values: &mut [Duration], share: f64) -> Duration {
+pub fn percentile(values: &mut [Duration], share: f64) -> Duration {
     values.sort_unstable();
     let at = ((values.len() - 1) as f64 * share).round() as usize;
     values[at]

@@ -48,6 +48,13 @@ impl Api {
         }
     }
 
+    /// Signs in to an account that is there.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Self {
+        let body = serde_json::json!({"email": email, "password": password});
+        let answer = json(self.post("/sessions", &body).await).await;
+        self.with_token(answer["token"].as_str())
+    }
+
     /// The same client with another token, or none.
     pub fn with_token(&self, token: Option<&str>) -> Self {
         Self {
@@ -136,6 +143,25 @@ impl Api {
             .send()
             .await
             .unwrap()
+    }
+
+    /// The same without a body and with more headers.
+    pub async fn node_with(
+        &self,
+        method: Method,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Response {
+        let port = self.address.rsplit(':').next().unwrap();
+        let mut request = self
+            .client
+            .request(method, format!("http://{}{path}", self.address))
+            .header("host", format!("{host}:{port}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
     }
 
     /// The same, of a host that may be killed meanwhile.
