@@ -44,7 +44,9 @@ async fn bench_login_flood_beside_a_neighbour() {
             tokio::task::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let form = "password=wrong&subdomain=&redirect=%2F";
-                    let answer = api.node(Method::POST, "alice.localhost", "/login", form).await;
+                    let answer = api
+                        .node(Method::POST, "alice.localhost", "/login", form)
+                        .await;
                     assert!(!answer.status().is_redirection(), "the password is wrong");
                     tried.fetch_add(1, Ordering::Relaxed);
                 }

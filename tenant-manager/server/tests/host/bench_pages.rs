@@ -39,7 +39,12 @@ async fn bench_from_sign_up_to_the_homepage() {
         assert_eq!(made.status(), StatusCode::ACCEPTED);
         let cookie = open(&api, &label).await;
         let page = api
-            .node_with(Method::GET, &format!("{label}.localhost"), "/", &[("cookie", &cookie)])
+            .node_with(
+                Method::GET,
+                &format!("{label}.localhost"),
+                "/",
+                &[("cookie", &cookie)],
+            )
             .await;
         assert_eq!(page.status(), StatusCode::OK);
         assert!(page.text().await.unwrap().contains(&format!("{label}.dev")));

@@ -13,9 +13,15 @@ const LIVE: &str = "/live:live:test.dev";
 
 /// Opens a node's homepage from the dashboard.
 async fn open(browser: &Chromium, host: &Host, label: &str) {
-    browser.goto(&dashboard(host, &format!("/nodes/{label}"))).await;
+    browser
+        .goto(&dashboard(host, &format!("/nodes/{label}")))
+        .await;
     browser.press("Open").await;
-    browser.until("the homepage", async || browser.url().await == node(host, label, "/")).await;
+    browser
+        .until("the homepage", async || {
+            browser.url().await == node(host, label, "/")
+        })
+        .await;
 }
 
 /// The attacker's page, aimed at alice and at the dashboard.
@@ -68,9 +74,17 @@ async fn a_hostile_neighbours_page_reaches_nothing() {
     // A domain that has nodes below it takes cookies of its nodes' scripts, as
     // long as browsers do not know it for a public suffix. No more than that.
     let cookies = &results["cookies"];
-    for name in ["kinode-auth_alice.dev", "berth-session", "__Host-berth-session"] {
+    for name in [
+        "kinode-auth_alice.dev",
+        "berth-session",
+        "__Host-berth-session",
+    ] {
         for base in ["berth.test", "test"] {
-            assert_eq!(cookies[format!("{name} for {base}")], "refused", "{cookies}");
+            assert_eq!(
+                cookies[format!("{name} for {base}")],
+                "refused",
+                "{cookies}"
+            );
         }
     }
     assert_eq!(cookies["__Host-berth-session for nodes.test"], "refused");
@@ -85,11 +99,14 @@ async fn a_hostile_neighbours_page_reaches_nothing() {
     browser.find("[data-app='live:live:test.dev']").await;
     assert_eq!(apps(&browser).await, before);
     browser.goto(&node(&host, "alice", LIVE)).await;
-    browser.until("the untouched count", async || {
-        let count = browser.script("return document.querySelector('#count')?.textContent").await;
-        count == json!("0")
-    })
-    .await;
+    browser
+        .until("the untouched count", async || {
+            let count = browser
+                .script("return document.querySelector('#count')?.textContent")
+                .await;
+            count == json!("0")
+        })
+        .await;
     browser.goto(&dashboard(&host, "/nodes")).await;
     browser.find("[data-status=active]").await;
     assert!(!browser.text().await.contains("stolen"));
@@ -98,7 +115,9 @@ async fn a_hostile_neighbours_page_reaches_nothing() {
 
 /// The victim's own view of its apps.
 async fn apps(browser: &Chromium) -> Value {
-    browser.promised("return await (await fetch('/apps')).json()").await
+    browser
+        .promised("return await (await fetch('/apps')).json()")
+        .await
 }
 
 /// Whether something that was shown ran.
@@ -145,7 +164,11 @@ async fn strings_that_are_scripts_stay_strings() {
     }
     open(&browser, &host, "mallory").await;
     browser.find("[data-app='xss:xss:test.dev']").await;
-    browser.until("every entry", async || browser.count("[data-app]").await >= 12).await;
+    browser
+        .until("every entry", async || {
+            browser.count("[data-app]").await >= 12
+        })
+        .await;
     let links = browser
         .script("return [...document.querySelectorAll('[data-app] a')].map(a => a.href)")
         .await;
@@ -156,7 +179,11 @@ async fn strings_that_are_scripts_stay_strings() {
         assert!(!link.contains("/other:"), "an app's link leads to {link}");
     }
     assert_inert(&browser, "homepage").await;
-    assert_eq!(browser.url().await, origin, "the page is still the homepage");
+    assert_eq!(
+        browser.url().await,
+        origin,
+        "the page is still the homepage"
+    );
     browser.close().await;
 }
 

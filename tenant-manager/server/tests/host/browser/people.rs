@@ -41,7 +41,11 @@ async fn from_sign_up_to_a_live_app_by_clicks() {
     browser.press("alice").await;
 
     browser.press("Open").await;
-    browser.until("the homepage", async || browser.url().await == node(&host, "alice", "/")).await;
+    browser
+        .until("the homepage", async || {
+            browser.url().await == node(&host, "alice", "/")
+        })
+        .await;
     browser.sees("alice.dev").await;
     axe::check(&browser, "an empty homepage").await;
 
@@ -54,22 +58,50 @@ async fn from_sign_up_to_a_live_app_by_clicks() {
     axe::check(&browser, "a homepage with an app").await;
 
     browser.click(&format!("{tile} a")).await;
-    browser.until("the app's page", async || browser.url().await.ends_with(&format!("/{APP}/"))).await;
-    browser.until("an open WebSocket", async || count(&browser).await == Some(0)).await;
+    browser
+        .until("the app's page", async || {
+            browser.url().await.ends_with(&format!("/{APP}/"))
+        })
+        .await;
+    browser
+        .until("an open WebSocket", async || {
+            count(&browser).await == Some(0)
+        })
+        .await;
     browser.click("button").await;
-    browser.until("the first count", async || count(&browser).await == Some(1)).await;
+    browser
+        .until("the first count", async || count(&browser).await == Some(1))
+        .await;
 
     // A second tab counts, and the first one sees it.
     let first = browser.client.window().await.unwrap();
     let second = browser.client.new_window(true).await.unwrap();
-    browser.client.switch_to_window(second.handle).await.unwrap();
-    browser.goto(&node(&host, "alice", &format!("/{APP}"))).await;
-    browser.until("the count of the first", async || count(&browser).await == Some(1)).await;
+    browser
+        .client
+        .switch_to_window(second.handle)
+        .await
+        .unwrap();
+    browser
+        .goto(&node(&host, "alice", &format!("/{APP}")))
+        .await;
+    browser
+        .until("the count of the first", async || {
+            count(&browser).await == Some(1)
+        })
+        .await;
     browser.click("button").await;
-    browser.until("the second count", async || count(&browser).await == Some(2)).await;
+    browser
+        .until("the second count", async || {
+            count(&browser).await == Some(2)
+        })
+        .await;
     browser.client.close_window().await.unwrap();
     browser.client.switch_to_window(first).await.unwrap();
-    browser.until("the count of the second", async || count(&browser).await == Some(2)).await;
+    browser
+        .until("the count of the second", async || {
+            count(&browser).await == Some(2)
+        })
+        .await;
 
     drop(tunnel);
     signs_out(&browser, &host).await;
@@ -84,23 +116,33 @@ async fn signs_out(browser: &Chromium, host: &crate::host::support::Host) {
     browser.goto(&node(host, "alice", &format!("/{APP}"))).await;
     browser.find("input[type=password]").await;
     axe::check(browser, "a node's sign-in page").await;
-    browser.fill("input[type=password]", "not the password").await;
+    browser
+        .fill("input[type=password]", "not the password")
+        .await;
     browser.click("button[type=submit]").await;
     browser.sees("password").await;
     browser.fill("input[type=password]", NODE_PASSWORD).await;
     browser.click("button[type=submit]").await;
-    browser.until("the app again", async || count(browser).await == Some(2)).await;
+    browser
+        .until("the app again", async || count(browser).await == Some(2))
+        .await;
 
     browser.goto(&dashboard(host, "/nodes")).await;
     browser.press("Sign out").await;
     browser.goto(&dashboard(host, "/nodes/alice")).await;
     browser.find("input[name=email]").await;
-    assert!(browser.url().await.contains("/sign-in"), "{}", browser.url().await);
+    assert!(
+        browser.url().await.contains("/sign-in"),
+        "{}",
+        browser.url().await
+    );
     axe::check(browser, "sign-in").await;
 }
 
 /// The number that the app shows, if its page is there.
 async fn count(browser: &Chromium) -> Option<u64> {
-    let text = browser.script("return document.querySelector('#count')?.textContent ?? ''").await;
+    let text = browser
+        .script("return document.querySelector('#count')?.textContent ?? ''")
+        .await;
     text.as_str()?.trim().parse().ok()
 }

@@ -29,7 +29,11 @@ async fn without_scripts_pages_work_all_the_same() {
 
     let tunnel = install(&host, EMAIL, "alice", "live:test.dev").await;
     browser.press("Open").await;
-    browser.until("the homepage", async || browser.url().await == node(&host, "alice", "/")).await;
+    browser
+        .until("the homepage", async || {
+            browser.url().await == node(&host, "alice", "/")
+        })
+        .await;
     let open_homepage = browser.find("[data-app='live:live:test.dev'] a").await;
     assert!(open_homepage.is_displayed().await.unwrap());
     drop(tunnel);

@@ -60,7 +60,9 @@ async fn pages(look: Look, suffix: &str) {
     shot("new-node").await;
     create_node(&browser, &host, "alice").await;
     shot("node").await;
-    browser.script("document.querySelectorAll('details').forEach(d => d.open = true)").await;
+    browser
+        .script("document.querySelectorAll('details').forEach(d => d.open = true)")
+        .await;
     shot("node-details").await;
     browser.goto(&dashboard(&host, "/nodes")).await;
     shot("nodes").await;
@@ -72,7 +74,11 @@ async fn pages(look: Look, suffix: &str) {
     shot("node-sign-in").await;
     browser.goto(&dashboard(&host, "/nodes/alice")).await;
     browser.press("Open").await;
-    browser.until("the homepage", async || browser.url().await == node(&host, "alice", "/")).await;
+    browser
+        .until("the homepage", async || {
+            browser.url().await == node(&host, "alice", "/")
+        })
+        .await;
     shot("homepage-empty").await;
     let tunnel = install(&host, EMAIL, "alice", "live:test.dev").await;
     browser.find("[data-app]").await;
