@@ -27,7 +27,7 @@ async fn from_sign_up_to_a_live_app_by_clicks() {
     browser.fill("input[name=label]", "admin").await;
     browser.sees("reserved").await;
     browser.fill("input[name=label]", "alice").await;
-    browser.sees("available").await;
+    browser.sees("alice is free").await;
     browser.sees("alice.nodes.test").await;
     browser.fill("input[name=password]", NODE_PASSWORD).await;
     axe::check(&browser, "new node").await;

@@ -34,8 +34,15 @@ async fn without_scripts_pages_work_all_the_same() {
             browser.url().await == node(&host, "alice", "/")
         })
         .await;
-    let open_homepage = browser.find("[data-app='live:live:test.dev'] a").await;
-    assert!(open_homepage.is_displayed().await.unwrap());
+    // The app puts itself there in its own time; without scripts one reloads.
+    let tile = "[data-app='live:live:test.dev'] a";
+    browser
+        .until("the app's tile", async || {
+            browser.client.refresh().await.unwrap();
+            browser.count(tile).await == 1
+        })
+        .await;
+    assert!(browser.find(tile).await.is_displayed().await.unwrap());
     drop(tunnel);
 
     browser.press("Sign out").await;

@@ -12,6 +12,8 @@ use super::eventually;
 pub struct Api {
     client: Client,
     address: String,
+    /// Name and port of the dashboard, where it is not the address.
+    host: Option<String>,
     token: Option<String>,
 }
 
@@ -27,8 +29,15 @@ impl Api {
         Self {
             client,
             address: address.to_owned(),
+            host: None,
             token: None,
         }
+    }
+
+    /// The same client of a host whose dashboard is called `host`.
+    pub fn called(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
     }
 
     /// Signs `email` up and becomes it.
@@ -67,6 +76,10 @@ impl Api {
         let request = self
             .client
             .request(method, format!("http://{}/api/v1{path}", self.address));
+        let request = match &self.host {
+            Some(host) => request.header("host", host),
+            None => request,
+        };
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -148,7 +148,8 @@ impl Host {
 
     /// A client of the API that is nobody yet.
     pub fn api(&self) -> Api {
-        Api::new(&self.http())
+        let url = self.running.ready["dashboard"].as_str().unwrap();
+        Api::new(&self.http()).called(url.trim_start_matches("http://"))
     }
 }
 

@@ -29,10 +29,11 @@ function cookies() {
   const outcome = {};
   for (const base of query.getAll("base")) {
     for (const name of query.getAll("cookie")) {
+      const planted = `${name}=attacker-${base}`;
       for (const domain of [base, `.${base}`]) {
-        document.cookie = `${name}=attacker; Domain=${domain}; Path=/`;
+        document.cookie = `${planted}; Domain=${domain}; Path=/`;
       }
-      const kept = document.cookie.split("; ").includes(`${name}=attacker`);
+      const kept = document.cookie.split("; ").includes(planted);
       outcome[`${name} for ${base}`] = kept ? "set" : "refused";
     }
   }
