@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use lifecycle::Clock;
 use tenant_manager::Manager;
-use tenant_model::{AccountId, TenantId};
+use tenant_model::AccountId;
 
+use crate::client::{customer, is_trusted};
 use crate::host_router::Hosts;
-use crate::in_flight::InFlight;
+use crate::in_flight::{InFlight, Shares};
 use crate::options::{Network, Options, OptionsError, PublicAddress};
 use crate::rate_limit::RateLimit;
 
 /// Most requests of one tenant at once; one more is answered with 503.
 const MAX_REQUESTS: u32 = 256;
-/// Most WebSockets of one tenant at once.
-const MAX_SOCKETS: u32 = 256;
+/// Most WebSockets of one tenant at once: as many as a node takes.
+const MAX_SOCKETS: u32 = 128;
+/// One client gets at most this part of either.
+const SHARE: u32 = 4;
 /// Most event streams of one account at once: tabs with the dashboard.
 const MAX_STREAMS: u32 = 16;
 
@@ -28,10 +31,11 @@ pub(crate) struct App {
     pub(crate) urls: Urls,
     pub(crate) trusted: Vec<Network>,
     pub(crate) limits: Limits,
+    count_loopback: bool,
     /// Requests of a tenant, waiting ones included.
-    pub(crate) in_flight: InFlight<TenantId>,
+    pub(crate) in_flight: Shares,
     /// Open WebSockets of a tenant.
-    pub(crate) sockets: InFlight<TenantId>,
+    pub(crate) sockets: Shares,
     /// Open event streams of an account.
     pub(crate) streams: InFlight<AccountId>,
     pub(crate) ssh_host: String,
@@ -81,8 +85,9 @@ impl App {
                 names: limit(rates.names),
                 node_sign_in: limit(rates.node_sign_in),
             },
-            in_flight: InFlight::new(MAX_REQUESTS),
-            sockets: InFlight::new(MAX_SOCKETS),
+            count_loopback: rates.count_loopback,
+            in_flight: Shares::new(MAX_REQUESTS, MAX_REQUESTS / SHARE),
+            sockets: Shares::new(MAX_SOCKETS, MAX_SOCKETS / SHARE),
             streams: InFlight::new(MAX_STREAMS),
             ssh_host: options.ssh_host,
             ssh_port: options.ssh_port,
@@ -91,10 +96,16 @@ impl App {
         })
     }
 
-    /// Whether connections from `peer` count against the bound per address.
-    pub(crate) fn is_counted(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        !peer.is_loopback() && !self.trusted.iter().any(|network| network.contains(peer))
+    /// Whether what comes from `address` counts against the bounds per address:
+    /// a trusted proxy stands for many clients, and so may this machine.
+    pub(crate) fn is_counted(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        (self.count_loopback || !address.is_loopback()) && !is_trusted(address, &self.trusted)
+    }
+
+    /// As whom a client is counted, if it is.
+    pub(crate) fn counted(&self, address: IpAddr) -> Option<IpAddr> {
+        self.is_counted(address).then(|| customer(address))
     }
 }
 

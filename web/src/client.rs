@@ -1,6 +1,6 @@
 //! Who is at the other end, seen through the proxies the operator trusts.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::HeaderMap;
 
@@ -32,7 +32,16 @@ impl Client {
     }
 }
 
-fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+/// What counts as one client: one customer of a v6 network usually has a whole
+/// /64.
+pub(crate) fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
+}
+
+pub(crate) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }
 

@@ -6,12 +6,13 @@
 //! not seen lately; it never grows memory and never blocks anybody else.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::client::customer;
 use crate::options::Rate;
 
 /// Addresses in one generation.
@@ -51,7 +52,7 @@ impl RateLimit {
         if address.is_loopback() && !self.count_loopback {
             return Ok(());
         }
-        let address = bucket(address);
+        let address = customer(address);
         let now = Instant::now();
         let mut seen = self.seen.lock();
         let paid = seen.get(address).map_or(now, |paid| paid.max(now));
@@ -78,14 +79,6 @@ impl Generations {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(address, paid);
-    }
-}
-
-/// One customer of a v6 network usually has a whole /64.
-fn bucket(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
     }
 }
 

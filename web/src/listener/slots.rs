@@ -1,4 +1,4 @@
-//! Bounds how many connections there are, in all and from one address.
+//! Bounds how many connections there are, in all and from one client address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,11 +7,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::client::customer;
+
 /// Most connections. When there are so many, nothing more is accepted until
 /// one ends; idle and slow ones are ended by their deadlines.
 const MAX_CONNECTIONS: usize = 10_000;
-/// Most connections from one address that is neither this machine nor a
-/// trusted proxy. One more is closed as soon as it is accepted.
+/// Most connections from one address, of those that are counted at all. One
+/// more is closed as soon as it is accepted.
 const MAX_PER_ADDRESS: u32 = 256;
 
 /// The connections there may be.
@@ -55,6 +57,7 @@ impl Slots {
         address: IpAddr,
         counted: bool,
     ) -> Option<Slot> {
+        let address = customer(address);
         if counted {
             let mut by_address = self.by_address.lock();
             let count = by_address.entry(address).or_insert(0);
@@ -101,6 +104,15 @@ mod tests {
         let other = "192.0.2.2".parse().unwrap();
         assert!(slots.take(slots.free().await, other, true).is_some());
         assert!(slots.take(slots.free().await, stranger, false).is_some());
+        let mut neighbours = Vec::new();
+        for last in 0..MAX_PER_ADDRESS {
+            let address = std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(last));
+            let permit = slots.free().await;
+            neighbours.push(slots.take(permit, address.into(), true).unwrap());
+        }
+        let same = "2001:db8::ffff:1".parse().unwrap();
+        assert!(slots.take(slots.free().await, same, true).is_none());
+        drop(neighbours);
         held.pop();
         assert!(slots.take(slots.free().await, stranger, true).is_some());
         held.clear();

@@ -10,11 +10,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use node_api::{BoxError, HttpBody, NodeStatus};
 use tenant_manager::Lease;
-use tenant_model::TenantId;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
-use crate::in_flight::Counted;
+use crate::in_flight::Share;
 
 /// A client may be waited for so long in all while it sends a body...
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -138,7 +137,7 @@ pub(super) struct Download {
     body: HttpBody,
     lease: Option<Lease>,
     stopping: Stopping,
-    counted: Option<Counted<TenantId>>,
+    counted: Option<Share>,
 }
 
 impl Download {
@@ -146,7 +145,7 @@ impl Download {
         body: HttpBody,
         lease: Option<Lease>,
         stopping: Stopping,
-        counted: Counted<TenantId>,
+        counted: Share,
     ) -> Self {
         Self {
             body,

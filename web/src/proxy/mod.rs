@@ -3,9 +3,9 @@
 //! Invariant: a request that came through here reaches the node as
 //! `Origin::Public`, under the label that its host name says, with forwarding
 //! headers that only this host or a trusted proxy wrote. A lease is held from
-//! the wake until the answer has ended or the node says that it stops. Owns
-//! the counts of requests in flight and of WebSockets per tenant; stops with the
-//! connections.
+//! the wake until the answer has ended or the node says that it stops, and one
+//! client never has more than its share of what a node can do at once. Stops
+//! with the connections.
 
 mod body;
 mod cookies;
@@ -28,6 +28,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::client::Client;
 use crate::host_router::without_port;
+use crate::in_flight::Full;
 use crate::pages::Message;
 
 use body::Download;
@@ -119,15 +120,12 @@ async fn lease_and_ask(
     request: Request<Incoming>,
 ) -> Result<HttpResponse, Message> {
     let tenant = access.tenant();
-    let counted = app.in_flight.enter(tenant);
-    let counted = counted.ok_or_else(|| {
-        busy("It has too many requests to answer at once. Try again in a moment.")
-    })?;
-    let socket = upgrade::is_asked(&request).then(|| app.sockets.enter(tenant));
-    if matches!(socket, Some(None)) {
-        return Err(busy("It has too many open WebSockets. Try again later."));
-    }
-    let socket = socket.flatten();
+    let counted_as = app.counted(client.address);
+    let counted = app.in_flight.enter(tenant, counted_as);
+    let counted = counted.map_err(|full| busy(full, "requests"))?;
+    let socket = upgrade::is_asked(&request).then(|| app.sockets.enter(tenant, counted_as));
+    let socket = socket.transpose();
+    let socket = socket.map_err(|full| busy(full, "open WebSockets"))?;
     let lease = app
         .manager
         .acquire(access)
@@ -173,8 +171,24 @@ async fn lease_and_ask(
     Ok(response.map(|body| Download::new(body, lease, stopping, counted).boxed_unsync()))
 }
 
-fn busy(text: &'static str) -> Message {
-    Message::new(UNAVAILABLE, "This node is busy", text).retry_after(BUSY_RETRY)
+/// Why there is no room for one more of `what`.
+fn busy(full: Full, what: &str) -> Message {
+    let message = match full {
+        Full::Tenant => Message::new(
+            UNAVAILABLE,
+            "This node is busy",
+            format!("It has too many {what} at once. Try again in a moment."),
+        ),
+        Full::Client => Message::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many at once",
+            format!(
+                "There are too many {what} from your address to this node at once. Close some \
+                 of its windows, or wait until it has answered, and try again."
+            ),
+        ),
+    };
+    message.retry_after(BUSY_RETRY)
 }
 
 fn declared_length<B>(request: &Request<B>) -> u64 {

@@ -3,7 +3,7 @@
 //! A request that asks for one carries the right to take its connection over.
 //! Invariants: nothing but 101, to such a request, turns a connection over; a
 //! WebSocket keeps its node awake until either side ends it or the node says
-//! that it stops, and it counts against its tenant for as long.
+//! that it stops, and it counts against its tenant and its client for as long.
 
 use std::io;
 use std::pin::Pin;
@@ -18,12 +18,11 @@ use hyper_util::rt::TokioIo;
 use node_api::{ByteStream, HttpResponse, Upgrade};
 use parking_lot::Mutex;
 use tenant_manager::Lease;
-use tenant_model::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::Stopping;
 use super::declared_length;
-use crate::in_flight::Counted;
+use crate::in_flight::Share;
 
 /// The one protocol that connections are given to.
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -32,7 +31,7 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 pub(super) struct Held {
     pub(super) lease: Option<Lease>,
     pub(super) stopping: Stopping,
-    pub(super) _counted: Counted<TenantId>,
+    pub(super) _counted: Share,
 }
 
 /// Where what a WebSocket holds is put once the node has answered 101, which

@@ -17,6 +17,7 @@ mod hosts;
 mod nodes;
 mod problems;
 mod proxy;
+mod shares;
 mod smuggling;
 mod sockets;
 mod support;

@@ -145,7 +145,7 @@ async fn one_node_has_so_many_sockets() {
     let (host, token) = host().await;
     host.make_node(&token, "bob").await;
     let mut clients = Vec::new();
-    for _ in 0..256 {
+    for _ in 0..128 {
         clients.push(open(&host, "ws://alice.localhost/socket").await.unwrap());
     }
     assert_eq!(
