@@ -11,23 +11,30 @@ use crate::options::Network;
 pub(crate) struct Client {
     /// Its address, as far back as trusted peers vouch for it.
     pub(crate) address: IpAddr,
-    /// Whether it speaks TLS to a trusted proxy.
+    /// Whether it speaks TLS to whatever stands before this host: a trusted
+    /// proxy says so, or the public address does for everybody.
     pub(crate) secure: bool,
 }
 
 impl Client {
-    /// Reads the forwarding headers only if `peer` is trusted.
-    pub(crate) fn resolve(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network]) -> Self {
+    /// Reads the forwarding headers only if `peer` is trusted. `all_secure`
+    /// tells that the public address is one of TLS.
+    pub(crate) fn resolve(
+        peer: SocketAddr,
+        headers: &HeaderMap,
+        trusted: &[Network],
+        all_secure: bool,
+    ) -> Self {
         let peer = peer.ip().to_canonical();
         if !is_trusted(peer, trusted) {
             return Self {
                 address: peer,
-                secure: false,
+                secure: all_secure,
             };
         }
         Self {
             address: forwarded_for(peer, headers, trusted),
-            secure: forwarded_https(headers),
+            secure: all_secure || forwarded_https(headers),
         }
     }
 }
@@ -96,7 +103,12 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
-        Client::resolve(SocketAddr::new(peer.parse().unwrap(), 1), &map, &trusted)
+        Client::resolve(
+            SocketAddr::new(peer.parse().unwrap(), 1),
+            &map,
+            &trusted,
+            false,
+        )
     }
 
     #[test]

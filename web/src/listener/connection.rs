@@ -123,17 +123,18 @@ async fn route(
         Ok(routed) => routed,
         Err(error) => return ("none", bad_host(error, &request)),
     };
-    let client = Client::resolve(peer, request.headers(), &site.app.trusted);
+    let app = &site.app;
+    let client = Client::resolve(peer, request.headers(), &app.trusted, app.urls.is_secure());
     let authority = routed.authority;
     match routed.site {
         host_router::Site::Apex => {
-            let response = apex::respond(&site.apex, request, client, authority).await;
+            let response = apex::respond(app, &site.apex, request, client, authority).await;
             ("dashboard", response)
         }
         host_router::Site::Node { label } => {
             let mut request = request;
             request.extensions_mut().insert(peer);
-            let response = proxy::forward(&site.app, &label, &authority, client, request).await;
+            let response = proxy::forward(app, &label, &authority, client, request).await;
             ("node", response)
         }
         host_router::Site::Elsewhere => {

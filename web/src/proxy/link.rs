@@ -78,9 +78,7 @@ pub(super) async fn follow(
         .await
         .map_err(|error| no_lease(&error, access))?;
     app.manager.redeem(label, token).map_err(|_| worn())?;
-    let cookie = lease
-        .node()
-        .login_cookie(client.secure || app.urls.is_secure());
+    let cookie = lease.node().login_cookie(client.secure);
     let Some(cookie) = cookie.and_then(|text| HeaderValue::try_from(text).ok()) else {
         return Err(Message::new(
             StatusCode::INTERNAL_SERVER_ERROR,

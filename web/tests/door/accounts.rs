@@ -187,7 +187,6 @@ async fn a_cookie_changes_things_only_from_our_own_pages() {
 async fn under_tls_the_cookie_has_the_host_prefix() {
     let mut options = options();
     options.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-    options.public_url = Some("https://localhost".to_owned());
     let host = Host::start_with(options, ManagerLimits::default()).await;
     host.sign_up("ann@example.org").await;
     let body = json!({"email": "ann@example.org", "password": "long enough"}).to_string();

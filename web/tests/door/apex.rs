@@ -1,6 +1,8 @@
 //! The dashboard host's pages.
 
-use crate::support::Host;
+use tenant_manager::ManagerLimits;
+
+use crate::support::{Host, options};
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
@@ -33,7 +35,24 @@ async fn every_answer_carries_the_security_headers() {
                 .unwrap_or_else(|| panic!("{name} on {path}"));
             assert!(value.contains(part), "{name}: {value} on {path}");
         }
+        assert_eq!(answer.header("strict-transport-security"), None, "{path}");
     }
+}
+
+#[tokio::test]
+async fn behind_tls_browsers_are_told_to_keep_to_it() {
+    let mut options = options();
+    options.public_url = Some("https://localhost".to_owned());
+    let host = Host::start_with(options, ManagerLimits::default()).await;
+    for path in ["/", "/nodes", "/api/v1/account", "/nothing"] {
+        let answer = host.get("localhost", path).await;
+        let told = answer.header("strict-transport-security");
+        assert_eq!(told, Some("max-age=31536000"), "{path}");
+    }
+    let token = host.sign_up("ann@example.org").await;
+    host.make_node(&token, "alice").await;
+    let node = host.get("alice.localhost", "/name").await;
+    assert_eq!(node.header("strict-transport-security"), None);
 }
 
 #[tokio::test]

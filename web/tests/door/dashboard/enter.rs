@@ -275,6 +275,29 @@ async fn under_tls_the_session_has_the_host_prefix() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_nobody_declared_weakens_no_cookie() {
+    let mut options = options();
+    options.public_url = Some("https://localhost".to_owned());
+    let host = Host::start_with(options, ManagerLimits::default()).await;
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let body = b"email=ann%40example.org&password=long+enough";
+    let sign_up = async |origin: &str| {
+        let headers = [("Origin", origin), form];
+        host.send("POST", "localhost", "/sign-up", &headers, body)
+            .await
+    };
+    assert_eq!(sign_up("http://localhost").await.status, 403);
+    let answer = sign_up("https://localhost").await;
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-berth-session="), "{cookie}");
+    assert!(cookie.contains("; Secure"), "{cookie}");
+    let session = cookie.split(';').next().unwrap();
+    let cookies = [("Cookie", session)];
+    let nodes = host.send("GET", "localhost", "/nodes", &cookies, b"").await;
+    assert_eq!(nodes.status, 200);
+}
+
+#[tokio::test]
 async fn nobody_is_sent_to_another_site_after_signing_in() {
     let host = Host::start().await;
     Browser::signed_up(&host, "ann@example.org").await;
