@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::SET_COOKIE;
 use http::request::Parts;
 use tenant_manager::{AuthError, Principal};
 
@@ -13,7 +12,6 @@ use super::next::Next;
 use super::token::FormToken;
 use crate::app::App;
 use crate::auth;
-use crate::client::Client;
 
 /// Somebody who is signed in.
 #[derive(Debug)]
@@ -56,7 +54,9 @@ pub(super) async fn look(parts: &Parts, app: &App) -> Result<Seen, Failure> {
     }
 }
 
-/// The visitor, or the way to the sign-in page and back.
+/// The visitor, or the way to the sign-in page and back. A cookie that is worth
+/// nothing stays: by the time this is answered the browser may have a new one,
+/// which an answer about the old one must not take away.
 pub(super) async fn require(parts: &Parts, app: &App) -> Result<Visitor, Failure> {
     let seen = look(parts, app).await?;
     let why = match seen {
@@ -70,13 +70,7 @@ pub(super) async fn require(parts: &Parts, app: &App) -> Result<Visitor, Failure
     target.push(if target.contains('?') { '&' } else { '?' });
     target.push_str("why=");
     target.push_str(why);
-    let mut response = Redirect::to(&target).into_response();
-    if matches!(seen, Seen::Ended)
-        && let Some(cookie) = auth::ended_cookie(is_secure(parts))
-    {
-        response.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    Err(Failure::from(response))
+    Err(Failure::from(see(&target)))
 }
 
 /// The page that a request came from or asks for: actions have none, the
@@ -94,11 +88,6 @@ fn page_of(parts: &Parts) -> String {
         (Some("nodes"), Some(label)) => format!("/nodes/{label}"),
         _ => path.to_owned(),
     }
-}
-
-fn is_secure(parts: &Parts) -> bool {
-    let client = parts.extensions.get::<Client>();
-    client.is_some_and(|client| client.secure)
 }
 
 impl FromRequestParts<Arc<App>> for Visitor {

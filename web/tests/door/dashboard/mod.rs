@@ -7,3 +7,4 @@ mod nodes;
 mod pages;
 mod passwords;
 mod removal;
+mod sessions;
