@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use lifecycle::Timestamp;
@@ -18,7 +17,7 @@ use tenant_manager::{NewSession, RegisterError, SignInError};
 use tenant_model::{Email, check_account_password};
 
 use super::failure::{Failure, with_retry};
-use super::form::{Asking, AtTheDoor, Submitted};
+use super::form::{Asking, AtTheDoor, Leaving};
 use super::next::{Next, encode};
 use super::page::{self, Field, Kind, Layout, focus_first, sentence};
 use super::visitor::{Seen, Visitor, see};
@@ -307,13 +306,14 @@ pub(super) async fn enter(
 
 pub(super) async fn sign_out(
     State(app): State<Arc<App>>,
-    Extension(client): Extension<Client>,
-    form: Submitted,
+    leaving: Leaving,
 ) -> Result<Response, Failure> {
-    let ended = app.manager.sign_out(&form.visitor.principal).await;
-    ended.map_err(|error| Failure::unavailable(&error.to_string()))?;
-    let mut response = see("/").into_response();
-    if let Some(cookie) = auth::ended_cookie(client.secure) {
+    if let Some(visitor) = leaving.visitor {
+        let ended = app.manager.sign_out(&visitor.principal).await;
+        ended.map_err(|error| Failure::unavailable(&error.to_string()))?;
+    }
+    let mut response = see("/");
+    if let Some(cookie) = auth::ended_cookie(leaving.client.secure) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     Ok(response)

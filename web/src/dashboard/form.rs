@@ -1,7 +1,8 @@
 //! Forms as browsers send them.
 //!
 //! Invariant: nobody but a page of this very origin gets a form accepted, and
-//! one that acts for a session must carry the token of that session.
+//! one that acts for a session must carry the token of that session. Signing
+//! out alone needs no token: whatever tab asks for it, it is meant.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -45,6 +46,13 @@ pub(super) struct AtTheDoor {
     /// Who was signed in before.
     pub(super) before: Option<Visitor>,
     pub(super) fields: Fields,
+    pub(super) client: Client,
+}
+
+/// The wish to sign out, from any page of this origin.
+pub(super) struct Leaving {
+    /// Who is signed in, if anybody still is.
+    pub(super) visitor: Option<Visitor>,
     pub(super) client: Client,
 }
 
@@ -145,6 +153,17 @@ impl FromRequest<Arc<App>> for AtTheDoor {
             fields,
             client,
         })
+    }
+}
+
+impl FromRequest<Arc<App>> for Leaving {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        let (parts, _) = request.into_parts();
+        let client = only_from_here(&parts)?;
+        let visitor = visitor::look(&parts, app).await?.visitor();
+        Ok(Self { visitor, client })
     }
 }
 

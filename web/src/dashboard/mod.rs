@@ -4,7 +4,7 @@
 //! Owns nothing; every action is an operation of the manager that the REST API
 //! has too. Invariants: every page is whole without a script; a form changes
 //! something only with a live session, from a page of this origin, with that
-//! session's token in it ([`form`]); whatever a person typed is shown escaped,
+//! session's token in it ([`form`], which knows the one exception); whatever a person typed is shown escaped,
 //! and passwords are never shown again.
 
 mod account;

@@ -295,6 +295,13 @@ async fn a_proxy_that_nobody_declared_weakens_no_cookie() {
     let cookies = [("Cookie", session)];
     let nodes = host.send("GET", "localhost", "/nodes", &cookies, b"").await;
     assert_eq!(nodes.status, 200);
+    let headers = [("Cookie", session), ("Origin", "https://localhost"), form];
+    let out = host
+        .send("POST", "localhost", "/sign-out", &headers, b"")
+        .await;
+    let ended = out.header("set-cookie").unwrap();
+    assert!(ended.starts_with("__Host-berth-session=; "), "{ended}");
+    assert!(ended.contains("; Secure"), "{ended}");
 }
 
 #[tokio::test]

@@ -54,7 +54,8 @@ async fn a_form_without_its_sessions_token_does_nothing() {
     let session = ann.session().to_owned();
     assert!(!session.contains(&mine) && !mine.contains(&session));
     let before = state(&host, &session).await;
-    for (action, typed) in ACTIONS {
+    // Signing out is for any tab; see `sessions`.
+    for (action, typed) in ACTIONS.iter().filter(|(action, _)| *action != "/sign-out") {
         for wrong in [
             String::new(),
             "form_token=".to_owned(),
