@@ -109,7 +109,10 @@ pub(super) async fn show(
     visitor: Visitor,
     Asking(wish): Asking<Wish>,
 ) -> Result<Response, Failure> {
-    let wrong = Wrong::default();
+    // A name that somebody came with and cannot have is explained at once.
+    let label = wish.label.trim().to_lowercase();
+    let refused = Label::parse(&label).err().filter(|_| !label.is_empty());
+    let wrong = at_label(refused.map(bad_name));
     Ok(respond(&app, &visitor, StatusCode::OK, &wish.label, wrong).await)
 }
 

@@ -3,8 +3,9 @@
 
 /// Where people go who were on their way to no page in particular.
 pub(super) const HOME: &str = "/nodes";
-/// No page has a longer address.
-const LONGEST: usize = 256;
+/// No page has a longer address: room for a name of 63 characters, each of
+/// them encoded.
+const LONGEST: usize = 1024;
 
 /// A path of this dashboard, with its query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +44,27 @@ impl Default for Next {
 /// Rather too strict than too lax: nothing that some browser might read as
 /// another host gets through, and nothing that is no page for people.
 fn is_page(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~?=&".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     text.len() <= LONGEST
-        && text.bytes().all(plain)
-        && !query.contains(['?', '/'])
+        && path.bytes().all(|byte| plain(byte) || byte == b'/')
+        && is_encoded(query, |byte| plain(byte) || b"=&".contains(&byte))
         && (path == "/account" || path == "/nodes" || path.starts_with("/nodes/"))
         && !path
             .split('/')
             .skip(1)
             .any(|part| part.is_empty() || part.starts_with('.'))
+}
+
+/// Whether `query` is made of `plain` bytes and of others well encoded.
+fn is_encoded(query: &str, plain: impl Fn(u8) -> bool) -> bool {
+    let mut pieces = query.split('%');
+    let is_plain = |piece: &str| piece.bytes().all(&plain);
+    pieces.next().is_none_or(is_plain)
+        && pieces.all(|piece| {
+            let code = piece.as_bytes().get(..2);
+            code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit)) && is_plain(piece)
+        })
 }
 
 /// `text` as a value in a query.
@@ -82,8 +94,31 @@ mod tests {
             "/nodes/a-1/password",
             "/nodes/alice?show=ssh-password",
             "/account",
+            "/nodes/new?label=j%C3%BCrgen",
+            "/nodes/new?label=%2F%2fevil.example%0D%0a",
         ] {
             assert_eq!(Next::parse(page).as_str(), page);
+        }
+        let name = encode(&"𝄞".repeat(63));
+        let long = format!("/nodes/new?label={name}");
+        assert_eq!(Next::parse(&long).as_str(), long);
+    }
+
+    #[test]
+    fn what_is_not_well_encoded_is_no_page() {
+        for text in [
+            "/nodes/new?label=%",
+            "/nodes/new?label=%c",
+            "/nodes/new?label=%zz",
+            "/nodes/new?label=%%41",
+            "/nodes/new?label=%4é",
+            "/nodes/new?label=a b",
+            "/nodes/new?label=a/b",
+            "/nodes/new?label=a?b",
+            "/nodes/%61lice",
+            "/nodes%2f..",
+        ] {
+            assert_eq!(Next::parse(text).as_str(), HOME, "{text}");
         }
     }
 

@@ -308,7 +308,7 @@ async fn a_proxy_that_nobody_declared_weakens_no_cookie() {
 async fn nobody_is_sent_to_another_site_after_signing_in() {
     let host = Host::start().await;
     Browser::signed_up(&host, "ann@example.org").await;
-    let long = format!("/nodes/{}", "a".repeat(300));
+    let long = format!("/nodes/{}", "a".repeat(1100));
     let elsewhere = [
         "//evil.example",
         "///evil.example",

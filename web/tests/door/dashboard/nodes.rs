@@ -315,3 +315,28 @@ async fn another_accounts_node_does_not_exist() {
     }
     ann.until("alice", "active").await;
 }
+
+#[tokio::test]
+async fn a_wish_that_cannot_be_had_is_explained() {
+    let host = Host::start().await;
+    let mut browser = Browser::new(&host);
+    browser.open("/").await;
+    browser.submit("/sign-up", &[("label", "Jürgen")]).await;
+    browser
+        .submit(
+            "/sign-up",
+            &[("email", "ann@example.org"), ("password", "long enough")],
+        )
+        .await;
+    assert_eq!(browser.path, "/nodes/new?label=j%C3%BCrgen");
+    assert_eq!(browser.page.id("label").unwrap()["value"], "jürgen");
+    let error = browser.page.text_of_id("label-error").unwrap();
+    assert!(error.contains("small letters"), "{error}");
+    browser.open("/nodes/new?label=admin").await;
+    let error = browser.page.text_of_id("label-error").unwrap();
+    assert!(error.contains("reserved"), "{error}");
+    for fine in ["/nodes/new", "/nodes/new?label=", "/nodes/new?label=Ann%20"] {
+        browser.open(fine).await;
+        assert_eq!(browser.page.text_of_id("label-error"), None, "{fine}");
+    }
+}
