@@ -8,7 +8,7 @@ use std::time::Duration;
 use askama::Template;
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use node_api::{HttpResponse, body};
 
 use crate::problem::{MEDIA_TYPE, retry_after_value};
@@ -29,6 +29,8 @@ pub(crate) struct Message {
     pub(crate) title: &'static str,
     pub(crate) text: String,
     pub(crate) retry_after: Option<Duration>,
+    /// The page asks again by itself once that time is over.
+    by_itself: bool,
 }
 
 impl Message {
@@ -38,12 +40,22 @@ impl Message {
             title,
             text: text.into(),
             retry_after: None,
+            by_itself: true,
         }
     }
 
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
+            ..self
+        }
+    }
+
+    /// As the answer to a request with `method`. A browser that loads a page
+    /// again only reads: after a form that would be another request.
+    pub(crate) fn asked_by(self, method: &Method) -> Self {
+        Self {
+            by_itself: matches!(*method, Method::GET | Method::HEAD),
             ..self
         }
     }
@@ -77,10 +89,11 @@ impl Message {
     }
 
     fn html(&self) -> String {
+        let wait = self.retry_after.filter(|_| self.by_itself);
         let page = MessagePage {
             title: self.title,
             text: &self.text,
-            retry_seconds: self.retry_after.map(|wait| wait.as_secs().max(1)),
+            retry_seconds: wait.map(|wait| wait.as_secs().max(1)),
         };
         page.render().unwrap_or_else(|error| {
             tracing::error!("failed to render a message page: {error}");

@@ -53,18 +53,18 @@ pub(crate) async fn forward(
     client: Client,
     request: Request<Incoming>,
 ) -> HttpResponse {
-    let is_head = request.method() == Method::HEAD;
+    let method = request.method().clone();
     let accepts = headers::accept_only(request.headers());
     match ask(app, label, authority, client, request).await {
         Ok(mut response) => {
-            headers::clean_response(&mut response, is_head);
+            headers::clean_response(&mut response, method == Method::HEAD);
             if upgrade::is_switch(&response) {
                 upgrade::mark(response.headers_mut());
             }
             cookies::confine(response.headers_mut(), &app.hosts.node_host(label));
             response
         }
-        Err(message) => message.respond(&accepts),
+        Err(message) => message.asked_by(&method).respond(&accepts),
     }
 }
 

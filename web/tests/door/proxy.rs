@@ -281,6 +281,15 @@ async fn a_node_that_cannot_wake_is_explained() {
         Some("text/html; charset=utf-8")
     );
     assert!(page.text().contains("waking up"), "{}", page.text());
+    let again = ["http-equiv=\"refresh\"", "tries again by itself"];
+    assert!(again.iter().all(|part| page.text().contains(part)));
+    // Loading a page again would not send its form again.
+    let form = host
+        .send("POST", "alice.localhost", "/name", &[], b"a=b")
+        .await;
+    assert_eq!(form.status, 503);
+    assert!(form.header("retry-after").is_some());
+    assert!(!again.iter().any(|part| form.text().contains(part)));
     let accept = [("Accept", "application/json")];
     let problem = host
         .send("GET", "alice.localhost", "/name", &accept, b"")
