@@ -17,7 +17,7 @@ use super::page::{self, Field, Here, Kind, Layout, focus_first, sentence};
 use super::visitor::{Visitor, see};
 use crate::app::App;
 
-/// A form sent twice within this time was meant once.
+/// A name asked for twice within this time was meant once.
 const TWICE: time::Duration = time::Duration::minutes(2);
 
 /// The wish that somebody came with.
@@ -145,7 +145,7 @@ pub(super) async fn create(
         Err(error) => error,
     };
     if error == CreateError::Taken && is_just_made(&app, &visitor, &label).await {
-        return Ok(see(&format!("/nodes/{label}")));
+        return Ok(see(&format!("/nodes/{label}?done=made")));
     }
     let text = Some(sentence(&error.to_string()));
     let (status, wrong) = match error {
@@ -197,7 +197,8 @@ fn overall(alert: Option<String>) -> Wrong {
     }
 }
 
-/// Whether the node that has the label is the one that the same form made.
+/// Whether the node that has the label is one that this account made a moment
+/// ago, by the same form most likely. Its password may have been another one.
 async fn is_just_made(app: &App, visitor: &Visitor, label: &str) -> bool {
     let node = app.manager.node(&visitor.principal, label).await;
     node.is_ok_and(|node| app.clock.now() - node.created_at <= TWICE)

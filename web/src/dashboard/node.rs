@@ -114,6 +114,7 @@ pub(super) async fn show(
     let done = match asked.done.as_str() {
         "password" => Some("The node password is changed. Everybody was signed out of the node."),
         "ssh-password" => Some("The node has a new SSH password. The old one works no more."),
+        "made" => Some("You made this node a moment ago; its password is the one from then."),
         "delete" => Some("The node is being put away."),
         "purge" => Some("The node will be removed for good, with everything in it."),
         _ => None,

@@ -215,15 +215,22 @@ async fn a_button_pressed_twice_is_harmless() {
     browser.open("/nodes/new").await;
     let fields = [("label", "alice"), ("password", "node password")];
     let body = crate::support::fill_in(&browser.form("/nodes/new"), &fields);
-    for _ in 0..2 {
+    for target in ["/nodes/alice", "/nodes/alice?done=made"] {
         let answer = browser.post("/nodes/new", &body).await;
-        assert_eq!(
-            answer.header("location"),
-            Some("/nodes/alice"),
-            "{}",
-            answer.text()
-        );
+        let text = answer.text();
+        assert_eq!(answer.header("location"), Some(target), "{text}");
     }
+    // With another password it would be the first one that holds.
+    browser.open("/nodes/new").await;
+    let fields = [("label", "alice"), ("password", "another password")];
+    browser.submit("/nodes/new", &fields).await;
+    assert_eq!(browser.path, "/nodes/alice?done=made");
+    let said = "its password is the one from then";
+    assert!(
+        browser.page.text().contains(said),
+        "{}",
+        browser.answer.text()
+    );
     browser.open("/nodes").await;
     assert_eq!(
         browser.page.text_of_id("quota").as_deref(),
