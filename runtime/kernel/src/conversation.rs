@@ -12,8 +12,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use node_types::{
-    Address, Blob, Capability, KernelMessage, Message, MessageId, Request, Response, SendError,
-    SendErrorKind,
+    Address, Blob, Capability, KernelMessage, Message, MessageId, NodeName, Request, Response,
+    SendError, SendErrorKind,
 };
 
 use crate::blob::{BlobPolicy, BlobSlot};
@@ -125,6 +125,12 @@ impl Conversation {
             outstanding_bytes: 0,
             deadlines: Deadlines::default(),
         }
+    }
+
+    /// The node of the process.
+    #[must_use]
+    pub fn our_node(&self) -> &NodeName {
+        &self.our.node
     }
 
     /// The id of the message that a response now would answer.

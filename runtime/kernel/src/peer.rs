@@ -11,7 +11,8 @@ use node_types::{
 
 use crate::route::Refusal;
 
-/// Most capabilities that arrive with one message; the rest is left out.
+/// Most capabilities that leave or arrive with one message; the rest is left
+/// out. Each costs a signature, made or checked while others wait.
 pub const MAX_TRAVELLING: usize = 32;
 /// Longest params of one that arrives.
 const MAX_PARAMS: usize = 16 << 10;
@@ -26,7 +27,9 @@ pub fn depart(
     our: &NodeName,
     sign: impl Fn(&Capability) -> CapSignature,
 ) -> Result<PeerMessage, PeerMessageTooLarge> {
-    for capability in message.message.capabilities_mut() {
+    let attached = message.message.capabilities_mut();
+    attached.truncate(MAX_TRAVELLING);
+    for capability in attached {
         if capability.issuer.node == *our {
             let signature = sign(capability);
             *capability = capability.clone().with_signature(Some(signature));

@@ -33,6 +33,22 @@ struct State<T> {
     waiting: usize,
 }
 
+impl<T> State<T> {
+    /// Counts an item as gone; whether a sender waits for its room.
+    fn release(&mut self, cost: usize) -> bool {
+        self.cost = self.cost.saturating_sub(cost);
+        self.waiting > 0
+    }
+
+    /// Has the receiver woken by the next item.
+    fn wait(&mut self, context: &Context<'_>) {
+        match &mut self.receiver {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            slot => *slot = Some(context.waker().clone()),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Queued<T> {
     item: T,
@@ -202,8 +218,8 @@ impl<T> Receiver<T> {
         let (queued, wake) = {
             let mut state = self.0.state.lock();
             let queued = state.items.pop_front()?;
-            state.cost = state.cost.saturating_sub(queued.cost);
-            (queued, state.waiting > 0)
+            let wake = state.release(queued.cost);
+            (queued, wake)
         };
         if wake {
             self.0.room.notify_waiters();
@@ -222,12 +238,61 @@ impl<T> Receiver<T> {
             .map(|queued| queued.arrived)
     }
 
-    /// Waits for the oldest item; `None` once closed and empty.
+    /// Waits for the oldest item; `None` once closed and empty. Takes part in
+    /// tokio's cooperative scheduling, so that who receives from a queue that
+    /// never empties holds up nobody.
     ///
     /// # Cancel-Safety
     /// Safe: nothing is taken until it returns.
     pub async fn recv(&mut self) -> Option<(T, Instant)> {
-        std::future::poll_fn(|context| self.poll_recv(context)).await
+        let receiving = std::future::poll_fn(|context| self.poll_recv(context));
+        tokio::task::coop::cooperative(receiving).await
+    }
+
+    /// Waits for the oldest item that `pick` takes, given the item and its
+    /// arrival; those passed over stay, in order, and keep their room. `None`
+    /// once closed, when nothing that was queued is picked.
+    ///
+    /// # Cancel-Safety
+    /// Safe: nothing is taken until it returns.
+    pub async fn recv_picked(
+        &mut self,
+        mut pick: impl FnMut(&T, Instant) -> bool,
+    ) -> Option<(T, Instant)> {
+        let mut seen = 0;
+        let receiving =
+            std::future::poll_fn(|context| self.poll_picked(context, &mut seen, &mut pick));
+        tokio::task::coop::cooperative(receiving).await
+    }
+
+    /// `seen` items were passed over before and are not looked at again.
+    fn poll_picked(
+        &mut self,
+        context: &mut Context<'_>,
+        seen: &mut usize,
+        pick: &mut impl FnMut(&T, Instant) -> bool,
+    ) -> Poll<Option<(T, Instant)>> {
+        let (queued, wake) = {
+            let mut state = self.0.state.lock();
+            let mut unseen = state.items.range(*seen..);
+            let Some(at) = unseen.position(|queued| pick(&queued.item, queued.arrived)) else {
+                *seen = state.items.len();
+                if state.closed {
+                    return Poll::Ready(None);
+                }
+                state.wait(context);
+                return Poll::Pending;
+            };
+            let Some(queued) = state.items.remove(*seen + at) else {
+                return Poll::Ready(None);
+            };
+            let wake = state.release(queued.cost);
+            (queued, wake)
+        };
+        if wake {
+            self.0.room.notify_waiters();
+        }
+        Poll::Ready(Some((queued.item, queued.arrived)))
     }
 
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<(T, Instant)>> {
@@ -237,10 +302,7 @@ impl<T> Receiver<T> {
                 if state.closed {
                     return Poll::Ready(None);
                 }
-                match &mut state.receiver {
-                    Some(waker) if waker.will_wake(context.waker()) => {}
-                    slot => *slot = Some(context.waker().clone()),
-                }
+                state.wait(context);
                 return Poll::Pending;
             }
         }
@@ -263,61 +325,5 @@ impl<T> Drop for Receiver<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUNDS: Bounds = Bounds { items: 2, cost: 10 };
-
-    #[tokio::test]
-    async fn both_bounds_hold_and_order_is_kept() {
-        let (sender, mut receiver) = channel(BOUNDS);
-        sender.try_send('a', 6).unwrap();
-        assert_eq!(sender.try_send('x', 5), Err(NotSent::Full('x')));
-        sender.try_send('b', 4).unwrap();
-        assert_eq!(sender.try_send('y', 0), Err(NotSent::Full('y')));
-        assert_eq!(receiver.recv().await.unwrap().0, 'a');
-        assert_eq!(receiver.recv().await.unwrap().0, 'b');
-        sender.try_send('c', 1000).unwrap();
-        assert_eq!(receiver.try_recv().unwrap().0, 'c');
-    }
-
-    #[tokio::test]
-    async fn a_waiting_sender_goes_on_when_there_is_room() {
-        let (sender, mut receiver) = channel(BOUNDS);
-        sender.try_send(1, 10).unwrap();
-        let waiting = sender.send(2, 10);
-        tokio::pin!(waiting);
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        assert_eq!(receiver.try_recv().unwrap().0, 1);
-        waiting.await.unwrap();
-        assert_eq!(receiver.recv().await.unwrap().0, 2);
-    }
-
-    #[tokio::test]
-    async fn a_share_leaves_room_for_others() {
-        let (sender, mut receiver) = channel(BOUNDS);
-        let share = Bounds { items: 1, cost: 10 };
-        sender.try_send_within(1, 1, share).unwrap();
-        assert_eq!(sender.try_send_within(2, 1, share), Err(NotSent::Full(2)));
-        let waiting = sender.send_within(2, 1, share);
-        tokio::pin!(waiting);
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        sender.try_send(3, 1).unwrap();
-        assert_eq!(receiver.try_recv().unwrap().0, 1);
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        assert_eq!(receiver.try_recv().unwrap().0, 3);
-        waiting.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn closing_gives_items_back_to_senders() {
-        let (sender, receiver) = channel(BOUNDS);
-        sender.try_send(1, 10).unwrap();
-        let waiting = sender.send(2, 10);
-        tokio::pin!(waiting);
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        drop(receiver);
-        assert_eq!(waiting.await, Err(2));
-        assert_eq!(sender.try_send(3, 1), Err(NotSent::Closed(3)));
-    }
-}
+#[path = "queue_tests.rs"]
+mod tests;

@@ -23,6 +23,10 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
+/// Most capabilities that a guest may hand over in one call: as many as one
+/// process can hold.
+const MAX_CAPABILITIES: usize = 4096;
+
 /// A component linked against this edition.
 pub(crate) type Pre = ProcessV1Pre<Guest>;
 
@@ -62,6 +66,12 @@ mod lift {
     pub(super) fn capabilities(
         capabilities: Vec<wit::Capability>,
     ) -> wasmtime::Result<Vec<Capability>> {
+        if capabilities.len() > MAX_CAPABILITIES {
+            let count = capabilities.len();
+            return Err(trap(format!(
+                "{count} capabilities in one call: at most {MAX_CAPABILITIES} are taken"
+            )));
+        }
         capabilities.into_iter().map(capability).collect()
     }
 

@@ -230,6 +230,21 @@ fn only_capabilities_of_ours_are_signed_when_they_leave() {
 }
 
 #[test]
+fn only_so_many_capabilities_are_signed_for_a_message() {
+    let many = (0..10 * MAX_TRAVELLING).map(|number| cap("a:k:g", &number.to_string()));
+    let mut leaving = carrying(many.collect());
+    leaving.target = at("bob.dev@b:k:g");
+    let made = std::cell::Cell::new(0);
+    let sign = |capability: &Capability| {
+        made.set(made.get() + 1);
+        signature(OUR, capability)
+    };
+    let travelling = depart(leaving, &our(), sign).unwrap();
+    assert_eq!(made.get(), MAX_TRAVELLING);
+    assert_eq!(travelling.message().capabilities().len(), MAX_TRAVELLING);
+}
+
+#[test]
 fn a_received_capability_is_saved_and_handed_on_with_its_signature() {
     let theirs = cap("bob.dev@b:k:g", r#"{ "level": 3 }"#);
     let stored = signature("bob.dev", &theirs);
