@@ -91,6 +91,15 @@ pub enum CreateError {
         /// Nodes that the plan allows.
         limit: u32,
     },
+    /// The plan keeps no more archived nodes.
+    #[error(
+        "you have {limit} archived nodes, and your plan keeps no more; remove one for good, or \
+         wait until one that you removed is gone"
+    )]
+    ArchiveFull {
+        /// Archived nodes that the plan keeps.
+        limit: u32,
+    },
     /// It cannot be done now.
     #[error("{0}")]
     Unavailable(String),

@@ -254,6 +254,9 @@ async fn create(
         Err(StorageError::Conflict(Conflict::Quota { limit })) => {
             return Err(CreateError::Quota { limit });
         }
+        Err(StorageError::Conflict(Conflict::ArchiveFull { limit })) => {
+            return Err(CreateError::ArchiveFull { limit });
+        }
         Err(StorageError::Conflict(_)) => return Err(CreateError::Taken),
         Err(error) => {
             // It may have been written all the same.
@@ -276,13 +279,16 @@ async fn refuse_full_account(inner: &Inner, principal: &Principal) -> Result<(),
         return Ok(());
     };
     let tenants = inner.registry.read().of_account(principal.account());
-    let kept = tenants
-        .iter()
-        .filter(|tenant| tenant.state.lock().desired != DesiredState::Archived)
-        .count();
+    let is_archived = |tenant: &&Arc<Tenant>| tenant.state.lock().desired == DesiredState::Archived;
+    let archived = tenants.iter().filter(is_archived).count();
+    let reached = |limit: u32, count: usize| u32::try_from(count).unwrap_or(u32::MAX) >= limit;
     let limit = account.plan.nodes;
-    if kept >= usize::try_from(limit).unwrap_or(usize::MAX) {
+    if reached(limit, tenants.len() - archived) {
         return Err(CreateError::Quota { limit });
+    }
+    let limit = account.plan.archived_nodes();
+    if reached(limit, archived) {
+        return Err(CreateError::ArchiveFull { limit });
     }
     Ok(())
 }

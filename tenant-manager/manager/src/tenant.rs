@@ -258,6 +258,7 @@ impl Tenant {
             status_reason,
             created_at: self.created_at,
             last_started_at: state.last_started,
+            purge_at: state.purge_at,
             plan: self.plan.name.clone(),
             usage: Usage {
                 memory_bytes: usage.map_or(0, |usage| usage.memory_bytes),

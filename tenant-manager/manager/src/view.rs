@@ -18,6 +18,8 @@ pub struct NodeView {
     pub created_at: Timestamp,
     /// When it last became active.
     pub last_started_at: Option<Timestamp>,
+    /// When everything of it is to be removed, if it is.
+    pub purge_at: Option<Timestamp>,
     /// Name of its plan.
     pub plan: String,
     /// What it uses.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{fakes, password, shows, with};
+use lifecycle::Clock;
 use tenant_manager::testing::{self, FakeLauncher, FakeOptions, MemoryRepositories};
 use tenant_manager::{AcquireError, CreateError, ManagerLimits, NodeOpError};
 use tenant_model::{DesiredState, NodeStatus, Plan};
@@ -48,6 +49,30 @@ async fn the_quota_counts_nodes_that_are_not_archived() {
             .await
             .is_ok()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_archive_is_told_from_a_full_plan() {
+    let plan = Plan {
+        nodes: 1,
+        ..Plan::default()
+    };
+    let (fakes, alice) = with(FakeOptions {
+        plan,
+        ..FakeOptions::default()
+    })
+    .await;
+    let manager = &fakes.manager;
+    for label in ["one", "two", "three", "four"] {
+        fakes.node(&alice, label).await.unwrap();
+        manager.delete_node(&alice, label, false).await.unwrap();
+    }
+    let full = manager.create_node(&alice, "five", password()).await;
+    let full = full.unwrap_err();
+    assert_eq!(full, CreateError::ArchiveFull { limit: 4 });
+    assert!(full.to_string().contains("archived"), "{full}");
+    let removed = manager.delete_node(&alice, "one", true).await.unwrap();
+    assert!(removed.purge_at.is_some_and(|at| at > fakes.clock.now()));
 }
 
 #[tokio::test(start_paused = true)]

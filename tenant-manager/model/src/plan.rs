@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 const MIB: u64 = 1 << 20;
+/// Archived nodes that may be kept for each node of the plan: so that making
+/// and archiving is no way around it.
+const ARCHIVED_PER_NODE: u32 = 4;
 
 /// Bounds of an account (how many nodes) and of each of its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,14 @@ pub struct Plan {
     pub disk_bytes: u64,
     /// Processes of one node.
     pub processes: u32,
+}
+
+impl Plan {
+    /// Most nodes that are archived.
+    #[must_use]
+    pub fn archived_nodes(&self) -> u32 {
+        self.nodes.saturating_mul(ARCHIVED_PER_NODE)
+    }
 }
 
 impl Default for Plan {

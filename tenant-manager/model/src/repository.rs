@@ -27,6 +27,11 @@ pub enum Conflict {
         /// Nodes that the plan allows.
         limit: u32,
     },
+    /// The account has as many archived nodes as its plan keeps.
+    ArchiveFull {
+        /// Archived nodes that the plan keeps.
+        limit: u32,
+    },
 }
 
 impl fmt::Display for Conflict {
@@ -35,6 +40,7 @@ impl fmt::Display for Conflict {
             Self::Email => f.write_str("the address has an account"),
             Self::Label => f.write_str("the label is taken"),
             Self::Quota { limit } => write!(f, "the plan allows {limit} nodes"),
+            Self::ArchiveFull { limit } => write!(f, "the plan keeps {limit} archived nodes"),
         }
     }
 }
@@ -180,7 +186,7 @@ pub trait TenantRepository: Send + Sync + fmt::Debug {
     /// more; safe against many at once.
     ///
     /// # Errors
-    /// [`Conflict::Label`], [`Conflict::Quota`].
+    /// [`Conflict::Label`], [`Conflict::Quota`], [`Conflict::ArchiveFull`].
     async fn insert(&self, new: NewTenant) -> Result<Tenant, StorageError>;
 
     /// Keeps what the owner wants; archiving stamps `archived_at`, and

@@ -14,10 +14,6 @@ use crate::error::{Failure, attempt};
 use crate::pg::Pg;
 use crate::row::TenantRow;
 
-/// How many archived nodes an account may have for each node of its plan: so
-/// that making and archiving is no way around the quota.
-const ARCHIVED_PER_NODE: i64 = 4;
-
 impl Pg {
     async fn raise_host(
         &self,
@@ -93,8 +89,12 @@ impl Pg {
         .await?;
         let (live, archived): (i64, i64) = (counts.try_get("live")?, counts.try_get("archived")?);
         let limit = plan.nodes;
-        if live >= i64::from(limit) || archived >= i64::from(limit) * ARCHIVED_PER_NODE {
+        if live >= i64::from(limit) {
             return Err(StorageError::Conflict(Conflict::Quota { limit }).into());
+        }
+        let limit = plan.archived_nodes();
+        if archived >= i64::from(limit) {
+            return Err(StorageError::Conflict(Conflict::ArchiveFull { limit }).into());
         }
         let row = insert_row(&mut transaction, new, &plan).await?;
         let change = Change {

@@ -41,6 +41,7 @@ async fn the_repositories_on_a_real_server() {
         &database(&server, "the_quota_holds_against_many_at_once").await,
     )
     .await;
+    the_archive_is_bounded_too(&database(&server, "the_archive_is_bounded_too").await).await;
     an_old_generation_writes_nothing(&database(&server, "an_old_generation_writes_nothing").await)
         .await;
     a_host_keeps_the_check_it_began_with(
@@ -276,6 +277,32 @@ async fn the_quota_holds_against_many_at_once(pg: &Pg) {
         .unwrap();
     tenants.insert(tenant(30, &owner, "another")).await.unwrap();
     assert_eq!(tenants.insert(tenant(31, &owner, "more")).await, full);
+}
+
+async fn the_archive_is_bounded_too(pg: &Pg) {
+    let (repositories, owner) = with_owner(pg).await;
+    let tenants = repositories.tenants;
+    let archived = DesiredState::Archived;
+    let mut last = None;
+    for number in 10..30 {
+        let label = format!("n{number}");
+        let made = tenants.insert(tenant(number, &owner, &label)).await;
+        let made = made.unwrap();
+        let put_away = tenants.set_desired(change(&made), archived, None).await;
+        put_away.unwrap();
+        last = Some(made);
+    }
+    let one_more = || tenants.insert(tenant(30, &owner, "another"));
+    let full = StorageError::Conflict(Conflict::ArchiveFull { limit: 20 });
+    assert_eq!(one_more().await, Err(full));
+    // Only what is gone makes room, not what is to go.
+    let last = last.unwrap();
+    let soon = Some(now() + time::Duration::days(7));
+    let marked = tenants.set_desired(change(&last), archived, soon).await;
+    marked.unwrap();
+    assert!(one_more().await.is_err());
+    tenants.purge(change(&last)).await.unwrap();
+    one_more().await.unwrap();
 }
 
 async fn an_old_generation_writes_nothing(pg: &Pg) {

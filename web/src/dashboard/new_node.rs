@@ -161,7 +161,9 @@ pub(super) async fn create(
             };
             (StatusCode::UNPROCESSABLE_ENTITY, wrong)
         }
-        CreateError::Quota { .. } => (StatusCode::FORBIDDEN, overall(text)),
+        CreateError::Quota { .. } | CreateError::ArchiveFull { .. } => {
+            (StatusCode::FORBIDDEN, overall(text))
+        }
         CreateError::Unavailable(_) => {
             let unavailable = StatusCode::SERVICE_UNAVAILABLE;
             let page = respond(&app, &visitor, unavailable, &label, overall(text)).await;

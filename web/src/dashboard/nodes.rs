@@ -43,7 +43,7 @@ struct Nodes {
 pub(super) async fn quota(app: &App, visitor: &Visitor, nodes: &[NodeCard]) -> Option<Quota> {
     let account = app.manager.account(&visitor.principal).await.ok()?;
     Some(Quota {
-        used: nodes.iter().filter(|node| !node.can.purge).count(),
+        used: nodes.iter().filter(|node| node.counts).count(),
         limit: usize::try_from(account.plan.nodes).unwrap_or(usize::MAX),
     })
 }

@@ -77,7 +77,7 @@ pub(super) async fn ask_purge(
     NodePath(label): NodePath,
 ) -> Result<Response, Failure> {
     let node = node::find(&app, &visitor, &label).await?;
-    if node.status != NodeStatus::Archived {
+    if node.status != NodeStatus::Archived || node.purge_at.is_some() {
         return Ok(see(&format!("/nodes/{}", node.label)));
     }
     let label = node.label.to_string();

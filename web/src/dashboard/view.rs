@@ -31,6 +31,10 @@ pub(super) struct NodeCard {
     pub(super) disk: String,
     pub(super) created: String,
     pub(super) last_started: Option<String>,
+    /// It counts against the plan.
+    pub(super) counts: bool,
+    /// When everything of it is removed, if that is to be.
+    pub(super) purge_at: Option<String>,
 }
 
 /// What can be done with it now.
@@ -67,7 +71,12 @@ impl NodeCard {
                 node.status,
                 NodeStatus::Provisioning | NodeStatus::Booting | NodeStatus::Stopping
             ),
-            can: can(node.status),
+            can: Can {
+                purge: node.status == NodeStatus::Archived && node.purge_at.is_none(),
+                ..can(node.status)
+            },
+            counts: node.status != NodeStatus::Archived,
+            purge_at: node.purge_at.map(date),
             memory: bytes(node.usage.memory_bytes),
             disk: bytes(node.usage.disk_bytes),
             created: date(node.created_at),
@@ -153,11 +162,7 @@ fn can(status: NodeStatus) -> Can {
             start: Some("Try again"),
             ..living
         },
-        NodeStatus::Suspended => nothing,
-        NodeStatus::Archived => Can {
-            purge: true,
-            ..nothing
-        },
+        NodeStatus::Suspended | NodeStatus::Archived => nothing,
     }
 }
 
@@ -217,7 +222,6 @@ mod tests {
             assert!(!can(status).open, "{status}");
         }
         assert!(can(NodeStatus::Hibernated).open);
-        assert!(can(NodeStatus::Archived).purge);
         assert!(!can(NodeStatus::Archived).secrets);
     }
 

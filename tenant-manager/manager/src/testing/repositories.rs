@@ -15,9 +15,6 @@ use tenant_model::{
 };
 use time::OffsetDateTime;
 
-/// How many archived nodes an account may have for each node of its plan.
-const ARCHIVED_PER_NODE: u32 = 4;
-
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub struct MemoryRepositories {
@@ -264,9 +261,14 @@ impl TenantRepository for MemoryRepositories {
             });
             u32::try_from(mine.count()).unwrap_or(u32::MAX)
         };
-        if own(false) >= plan.nodes || own(true) >= plan.nodes.saturating_mul(ARCHIVED_PER_NODE) {
+        if own(false) >= plan.nodes {
             return Err(StorageError::Conflict(Conflict::Quota {
                 limit: plan.nodes,
+            }));
+        }
+        if own(true) >= plan.archived_nodes() {
+            return Err(StorageError::Conflict(Conflict::ArchiveFull {
+                limit: plan.archived_nodes(),
             }));
         }
         if tables

@@ -69,6 +69,12 @@ fn not_created(error: CreateError) -> Problem {
             "The plan allows no more nodes",
             detail,
         ),
+        CreateError::ArchiveFull { .. } => Problem::new(
+            StatusCode::FORBIDDEN,
+            "archive-full",
+            "The plan keeps no more archived nodes",
+            detail,
+        ),
         CreateError::Unavailable(cause) => Problem::unavailable(&cause),
     }
 }

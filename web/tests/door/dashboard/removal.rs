@@ -44,7 +44,45 @@ async fn deleting_takes_the_name_and_removing_takes_it_again() {
         .await;
     assert_eq!(ann.path, "/nodes/alice?done=purge");
     assert!(ann.page.text().contains("removed for good"));
-    assert!(host.rows.tenant("alice").unwrap().purge_at.is_some());
+    let at = host.rows.tenant("alice").unwrap().purge_at;
+    assert!(at.is_some());
+
+    // It is not offered again; the page says when it happens.
+    for page in ["/nodes/alice", "/nodes/alice/purge"] {
+        ann.open(page).await;
+        assert_eq!(ann.path, "/nodes/alice", "{page}");
+        assert!(!ann.page.links().contains(&"/nodes/alice/purge"));
+        let text = ann.page.text();
+        assert!(
+            text.contains("will be removed soon after 8 January 1970"),
+            "{text}"
+        );
+    }
+    ann.open("/nodes").await;
+    let quota = ann.page.text_of_id("quota");
+    assert_eq!(quota.as_deref(), Some("0 of 5 in use"));
+}
+
+#[tokio::test]
+async fn a_full_archive_says_what_makes_room() {
+    let host = Host::start().await;
+    let mut ann = Browser::signed_up(&host, "ann@example.org").await;
+    let session = ann.session().to_owned();
+    for number in 0..20 {
+        let label = format!("n{number}");
+        host.make_node(&session, &label).await;
+        let path = format!("/nodes/{label}");
+        host.api("DELETE", &path, &session, None).await;
+    }
+    ann.open("/nodes/new").await;
+    let fields = [("label", "alice"), ("password", "node password")];
+    ann.submit("/nodes/new", &fields).await;
+    assert_eq!(ann.answer.status, 403);
+    let alert = ann.page.alert().unwrap();
+    assert!(alert.contains("20 archived nodes"), "{alert}");
+    let input = serde_json::json!({"label": "alice", "password": "node password"});
+    let refused = host.api("POST", "/nodes", &session, Some(input)).await;
+    assert!(refused.problem(403).contains("20 archived nodes"));
 }
 
 #[tokio::test]
