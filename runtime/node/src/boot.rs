@@ -128,7 +128,11 @@ async fn assemble(
     attach(&kernel, http.clone(), FINISHES);
     attach(&kernel, terminal.clone(), FINISHES);
     attach(&kernel, Timer::new(port.clone()), DROPPED);
-    attach(&kernel, Net::new(port.clone(), network), DROPPED);
+    attach(
+        &kernel,
+        Net::new(port.clone(), network, tasks.clone()),
+        DROPPED,
+    );
     attach(&kernel, State::new(port, kernel.states.clone()), DROPPED);
     let processes = kernel.executor.clone();
     tasks.spawn(

@@ -1,11 +1,13 @@
 //! What a process takes out of its mailbox, and in which order.
 //!
-//! Owns the receiving end, the messages met while waiting for an answer, and
-//! the conversation whose deadlines compete with them. Invariant: of a message
-//! and a deadline, whichever came first is delivered first; a process that
-//! waits for no answer holds no timer.
+//! Owns the receiving end and the messages of this node met while waiting for
+//! an answer. Invariants: of messages and a deadline, whichever came first is
+//! delivered first; messages of other nodes stay in the mailbox until they are
+//! received, so that their share of it is all they can fill; an answer is found
+//! whatever is in its way. A process that waits for no answer holds no timer.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,15 +19,71 @@ use tokio::time::{Instant, Sleep};
 
 use crate::mailbox::Letter;
 
-/// Messages kept while a process waits for one answer; beyond that the
-/// mailbox is left alone, and its senders feel the back-pressure.
+/// Messages kept while a process waits for one answer; beyond that they stay
+/// in the mailbox, and their senders feel the back-pressure.
 const MAX_KEPT: usize = 4096;
 /// The same in bytes.
 const MAX_KEPT_BYTES: usize = 32 << 20;
 
 /// The receiving end of a mailbox between two lives of its process, so that
 /// queued messages survive a restart.
-pub(crate) type ReceiverSlot = Arc<Mutex<Option<queue::Receiver<Letter>>>>;
+pub(crate) type ReceiverSlot = Arc<Mutex<Option<Waiting>>>;
+
+/// What waits for a process.
+pub(crate) struct Waiting {
+    receiver: queue::Receiver<Letter>,
+    kept: Kept,
+}
+
+impl From<queue::Receiver<Letter>> for Waiting {
+    fn from(receiver: queue::Receiver<Letter>) -> Self {
+        Self {
+            receiver,
+            kept: Kept::default(),
+        }
+    }
+}
+
+/// Messages met while waiting for something else, with their arrival.
+#[derive(Default)]
+struct Kept {
+    messages: VecDeque<(KernelMessage, Instant)>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn has_room(&self) -> bool {
+        self.messages.len() < MAX_KEPT && self.bytes < MAX_KEPT_BYTES
+    }
+
+    fn push(&mut self, message: KernelMessage, arrived: Instant) {
+        self.bytes += message.cost();
+        self.messages.push_back((message, arrived));
+    }
+
+    /// When the first arrived.
+    fn next_arrival(&self) -> Option<Instant> {
+        self.messages.front().map(|(_, arrived)| *arrived)
+    }
+
+    fn remove(&mut self, at: usize) -> Option<KernelMessage> {
+        let (message, _) = self.messages.remove(at)?;
+        self.bytes = self.bytes.saturating_sub(message.cost());
+        Some(message)
+    }
+
+    fn remove_answer(
+        &mut self,
+        awaited: MessageId,
+        conversation: &Conversation,
+    ) -> Option<KernelMessage> {
+        let is_answer = |(message, _): &(KernelMessage, Instant)| {
+            conversation.classify(message, awaited) == Awaited::Answer
+        };
+        let at = self.messages.iter().position(is_answer)?;
+        self.remove(at)
+    }
+}
 
 /// What comes next for a process.
 #[expect(
@@ -43,11 +101,8 @@ pub(crate) enum Next {
 
 /// See the module's documentation.
 pub(crate) struct Inbox {
-    receiver: Option<queue::Receiver<Letter>>,
+    waiting: Option<Waiting>,
     slot: ReceiverSlot,
-    /// Met while waiting for something else, with their arrival.
-    kept: VecDeque<(KernelMessage, Moment)>,
-    kept_bytes: usize,
     /// The zero of all moments of the node.
     epoch: Instant,
     /// Armed for some deadline, not later than the next one to wait for: a
@@ -77,14 +132,12 @@ impl From<(Letter, Instant)> for Taken {
 }
 
 impl Inbox {
-    /// Takes the receiver out of `slot` until dropped.
+    /// Takes what waits out of `slot` until dropped.
     pub(crate) fn new(slot: ReceiverSlot, epoch: Instant) -> Self {
-        let receiver = slot.lock().take();
+        let waiting = slot.lock().take();
         Self {
-            receiver,
+            waiting,
             slot,
-            kept: VecDeque::new(),
-            kept_bytes: 0,
             epoch,
             timer: None,
         }
@@ -100,19 +153,14 @@ impl Inbox {
         self.moment(Instant::now())
     }
 
+    fn instant(&self, moment: Moment) -> Instant {
+        self.epoch + moment.as_elapsed()
+    }
+
     /// The next message or deadline, whichever came first.
     pub(crate) async fn next(&mut self, conversation: &mut Conversation) -> Next {
         loop {
-            let due = conversation.next_deadline();
-            if let Some((_, arrived)) = self.kept.front() {
-                if due.is_some_and(|due| due < *arrived) {
-                    return Next::Due;
-                }
-                if let Some((message, _)) = self.kept.pop_front() {
-                    self.kept_bytes = self.kept_bytes.saturating_sub(message.cost());
-                    return Next::Message(message);
-                }
-            }
+            let due = conversation.next_deadline().map(|due| self.instant(due));
             match self.take(due).await {
                 Taken::Message(message, _) => return Next::Message(message),
                 Taken::Undelivered(id, kind, arrived) => {
@@ -124,16 +172,23 @@ impl Inbox {
         }
     }
 
-    /// What the mailbox yields before the deadline: an item that arrived in
-    /// time, if there is one or one comes.
-    async fn take(&mut self, due: Option<Moment>) -> Taken {
-        let Some(receiver) = &mut self.receiver else {
+    /// What came first: a kept message, one in the mailbox, or the deadline.
+    async fn take(&mut self, due: Option<Instant>) -> Taken {
+        let Some(Waiting { receiver, kept }) = &mut self.waiting else {
             return Taken::Closed;
         };
-        let due = due.map(|due| self.epoch + due.as_elapsed());
-        if let (Some(due), Some(arrived)) = (due, receiver.next_arrival())
-            && due < arrived
+        let passed = |arrived: Instant| due.is_some_and(|due| due < arrived);
+        if let Some(first) = kept.next_arrival()
+            && receiver.next_arrival().is_none_or(|next| first <= next)
         {
+            if passed(first) {
+                return Taken::Due;
+            }
+            if let Some(message) = kept.remove(0) {
+                return Taken::Message(message, first);
+            }
+        }
+        if due.is_some() && receiver.next_arrival().is_some_and(passed) {
             return Taken::Due;
         }
         if let Some(received) = receiver.try_recv() {
@@ -143,53 +198,34 @@ impl Inbox {
             self.timer = None;
             return receiver.recv().await.map_or(Taken::Closed, Taken::from);
         };
-        loop {
-            if due <= Instant::now() {
-                return Taken::Due;
-            }
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-            if timer.is_elapsed() || timer.deadline() > due {
-                timer.as_mut().reset(due);
-            }
-            tokio::select! {
-                biased;
-                received = receiver.recv() => {
-                    return received.map_or(Taken::Closed, Taken::from);
-                }
-                () = timer.as_mut() => {}
-            }
-        }
+        until(&mut self.timer, due, receiver.recv()).await
     }
 
     /// Waits for the answer to `awaited` and for nothing else: `Message` with
-    /// it, or `Due` once its own deadline has come. Everything else met is kept
-    /// in order.
+    /// it, or `Due` once its own deadline has come. Everything else is kept in
+    /// order.
     pub(crate) async fn next_for(
         &mut self,
         awaited: MessageId,
         conversation: &mut Conversation,
     ) -> Next {
-        if let Some(at) = self
-            .kept
-            .iter()
-            .position(|(message, _)| conversation.classify(message, awaited) == Awaited::Answer)
-            && let Some((message, _)) = self.kept.remove(at)
-        {
-            self.kept_bytes = self.kept_bytes.saturating_sub(message.cost());
-            return Next::Message(message);
-        }
         loop {
             let Some(due) = conversation.deadline_of(awaited) else {
                 return Next::Due;
             };
-            if self.kept.len() >= MAX_KEPT || self.kept_bytes >= MAX_KEPT_BYTES {
-                // Nothing more is taken, so the answer cannot be seen either.
-                tokio::time::sleep_until(self.epoch + due.as_elapsed()).await;
-                return Next::Due;
+            let due = self.instant(due);
+            let Some(Waiting { receiver, kept }) = &mut self.waiting else {
+                return Next::Closed;
+            };
+            if let Some(answer) = kept.remove_answer(awaited, conversation) {
+                return Next::Message(answer);
             }
-            let (message, arrived) = match self.take(Some(due)).await {
+            let room = kept.has_room();
+            let asked = &*conversation;
+            let picked = receiver.recv_picked(move |letter, arrived| {
+                arrived <= due && concerns(letter, awaited, asked, room)
+            });
+            let (message, arrived) = match until(&mut self.timer, due, picked).await {
                 Taken::Message(message, arrived) => (message, arrived),
                 Taken::Undelivered(id, kind, arrived) => {
                     conversation.bounce(id, kind, self.moment(arrived));
@@ -200,105 +236,59 @@ impl Inbox {
             };
             match conversation.classify(&message, awaited) {
                 Awaited::Answer => return Next::Message(message),
-                Awaited::Other => self.keep(message, arrived),
+                Awaited::Other => kept.push(message, arrived),
                 Awaited::Stray => {}
             }
         }
     }
+}
 
-    fn keep(&mut self, message: KernelMessage, arrived: Instant) {
-        let arrived = self.moment(arrived);
-        self.kept_bytes += message.cost();
-        self.kept.push_back((message, arrived));
+/// Whether a letter is taken out of the mailbox of a process that waits for the
+/// answer to `awaited`: the answer, what needs no place, and, while there is
+/// `room` to keep them, messages of its own node.
+fn concerns(letter: &Letter, awaited: MessageId, conversation: &Conversation, room: bool) -> bool {
+    match letter {
+        Letter::Undelivered { .. } => true,
+        Letter::Message(message) => match conversation.classify(message, awaited) {
+            Awaited::Answer | Awaited::Stray => true,
+            Awaited::Other => room && message.source.node == *conversation.our_node(),
+        },
+    }
+}
+
+/// What is received before the deadline, or that it has come.
+async fn until(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    due: Instant,
+    receiving: impl Future<Output = Option<(Letter, Instant)>>,
+) -> Taken {
+    tokio::pin!(receiving);
+    // What is there already arrived before its deadline, which may have passed.
+    let mut first = true;
+    loop {
+        if !std::mem::take(&mut first) && due <= Instant::now() {
+            return Taken::Due;
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if timer.is_elapsed() || timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        tokio::select! {
+            biased;
+            received = receiving.as_mut() => {
+                return received.map_or(Taken::Closed, Taken::from);
+            }
+            () = timer.as_mut() => {}
+        }
     }
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        *self.slot.lock() = self.receiver.take();
+        *self.slot.lock() = self.waiting.take();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use node_kernel::{BlobPolicy, Outgoing};
-    use node_types::{Message, Request};
-
-    use super::*;
-    use crate::mailbox::{Mailbox, PROCESS_BOUNDS};
-
-    const REQUEST: MessageId = MessageId(7);
-
-    struct Process {
-        inbox: Inbox,
-        conversation: Conversation,
-        mailbox: Mailbox,
-    }
-
-    /// A process that waits ten seconds for an answer to [`REQUEST`].
-    fn waiting() -> (Process, KernelMessage) {
-        let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
-        let inbox = Inbox::new(Arc::new(Mutex::new(Some(receiver))), Instant::now());
-        let our = "me.dev@a:b:c".parse().unwrap();
-        let mut conversation = Conversation::new(our, BlobPolicy::CurrentMessage);
-        let request = Outgoing {
-            target: "bob.dev@a:b:c".parse().unwrap(),
-            request: Request {
-                expects_response: Some(10),
-                ..Request::default()
-            },
-            context: None,
-            blob: None,
-        };
-        let sent = conversation
-            .prepare_request(request, || REQUEST, inbox.now())
-            .unwrap();
-        let process = Process {
-            inbox,
-            conversation,
-            mailbox: Mailbox::Process(sender),
-        };
-        (process, sent.message)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lost_request_fails_in_its_turn_and_long_before_its_time() {
-        let (mut process, sent) = waiting();
-        let before = KernelMessage {
-            id: MessageId(1),
-            message: Message::Request(Request::default()),
-            ..sent
-        };
-        process.mailbox.try_send(before).unwrap();
-        tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        process.mailbox.undelivered(REQUEST, SendErrorKind::Offline);
-        let next = process.inbox.next(&mut process.conversation).await;
-        assert!(matches!(next, Next::Message(message) if message.id == MessageId(1)));
-        let next = process.inbox.next(&mut process.conversation).await;
-        assert!(matches!(next, Next::Due));
-        let now = process.inbox.now();
-        let (error, _) = process.conversation.fail_due(now).unwrap();
-        assert_eq!(error.kind, SendErrorKind::Offline);
-        assert!(now < Moment::default().plus_seconds(2));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_awaits_the_answer_hears_of_the_loss_at_once() {
-        let (mut process, _) = waiting();
-        let mailbox = process.mailbox.clone();
-        {
-            let next = process.inbox.next_for(REQUEST, &mut process.conversation);
-            tokio::pin!(next);
-            assert!(futures::poll!(next.as_mut()).is_pending());
-            // Of a request that is over nothing is told.
-            mailbox.undelivered(MessageId(1), SendErrorKind::Timeout);
-            assert!(futures::poll!(next.as_mut()).is_pending());
-            mailbox.undelivered(REQUEST, SendErrorKind::Offline);
-            assert!(matches!(next.await, Next::Due));
-        }
-        let now = process.inbox.now();
-        let (error, _) = process.conversation.fail_if_due(REQUEST, now).unwrap();
-        assert_eq!(error.kind, SendErrorKind::Offline);
-        assert!(now < Moment::default().plus_seconds(1));
-    }
-}
+#[path = "inbox_tests.rs"]
+mod tests;

@@ -50,7 +50,7 @@ impl WasmProcess {
             id,
             wasm: Mutex::new(Some(wasm)),
             prepared: OnceCell::new(),
-            slot: Arc::new(Mutex::new(Some(receiver))),
+            slot: Arc::new(Mutex::new(Some(receiver.into()))),
             killed: kernel.tasks.token().child_token(),
             running: AtomicBool::new(false),
         };
@@ -69,7 +69,7 @@ impl WasmProcess {
             id,
             wasm: Mutex::new(None),
             prepared: OnceCell::new_with(Some(component)),
-            slot: Arc::new(Mutex::new(Some(receiver))),
+            slot: Arc::new(Mutex::new(Some(receiver.into()))),
             killed: kernel.tasks.token().child_token(),
             running: AtomicBool::new(false),
         };

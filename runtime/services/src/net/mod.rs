@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use lifecycle::Tasks;
 use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Request};
 use tokio::time::Instant;
 
@@ -32,6 +33,11 @@ use crate::{Inbox, KernelPort, Service, answer, module};
 
 /// The longest body that is looked at as an action.
 const MAX_ACTION: usize = 1 << 20;
+/// The largest blob that is signed or verified: what a message to another node
+/// can carry, and some more.
+const MAX_SIGNED: usize = 16 << 20;
+/// Bytes that are hashed without leaving the task.
+const AT_ONCE: usize = 64 << 10;
 /// What a greeting is answered with.
 const ACK: &[u8] = b"ack";
 
@@ -41,17 +47,23 @@ pub struct Net {
     us: Address,
     port: Arc<dyn KernelPort>,
     network: Arc<Network>,
+    tasks: Tasks,
 }
 
 impl Net {
     /// The module of one node.
     #[must_use]
-    pub fn new(port: Arc<dyn KernelPort>, network: Arc<Network>) -> Arc<Self> {
+    pub fn new(port: Arc<dyn KernelPort>, network: Arc<Network>, tasks: Tasks) -> Arc<Self> {
         let us = Address::new(port.our().clone(), module("net"));
-        Arc::new(Self { us, port, network })
+        Arc::new(Self {
+            us,
+            port,
+            network,
+            tasks,
+        })
     }
 
-    fn handle(&self, message: &KernelMessage, greeters: &mut Greeters) {
+    async fn handle(&self, message: &KernelMessage, greeters: &mut Greeters) {
         // Nobody owes us an answer.
         let Message::Request(request) = &message.message else {
             return;
@@ -63,7 +75,7 @@ impl Net {
             .then(|| NetAction::decode(&request.body))
             .flatten();
         match action {
-            Some(action) => self.act(message, action),
+            Some(action) => self.act(message, action).await,
             None => {
                 let text = format!("net: request of {} is no action", message.source.process);
                 self.port.print(&self.us.process, 2, &text);
@@ -73,6 +85,11 @@ impl Net {
 
     /// A request of another node.
     fn greeted(&self, message: &KernelMessage, request: &Request, greeters: &mut Greeters) {
+        let from = &message.source.node;
+        // Before anything that costs more than counting does.
+        if !greeters.may_greet(from, Instant::now()) {
+            return;
+        }
         let refused = matches!(
             NetAction::decode_short(&request.body),
             Some(
@@ -81,8 +98,7 @@ impl Net {
                     | NetAction::KnsBatchUpdate(_)
             )
         );
-        let from = &message.source.node;
-        if refused || !greeters.may_greet(from, Instant::now()) {
+        if refused {
             return;
         }
         let line = greeting::line(from, &request.body);
@@ -93,7 +109,7 @@ impl Net {
     }
 
     /// An action of a process of this node.
-    fn act(&self, message: &KernelMessage, action: NetAction) {
+    async fn act(&self, message: &KernelMessage, action: NetAction) {
         let network = &self.network;
         let response = match action {
             // Only a router sends these, and we have none.
@@ -113,33 +129,63 @@ impl Net {
             ),
             NetAction::GetName(hash) => Answer::Name(network.name_of_hash(&hash)),
             NetAction::GetDiagnostics => Answer::Diagnostics(network.diagnostics()),
-            NetAction::Sign => return self.sign(message),
+            NetAction::Sign => return self.sign(message).await,
             NetAction::Verify { from, signature } => {
-                let from = self.named(from);
-                let signed = message.lazy_load_blob.as_ref().is_some_and(|blob| {
-                    let bytes = signed_bytes(&from, &blob.bytes);
-                    network.verify(&from.node, &bytes, &signature)
-                });
-                Answer::Verified(signed)
+                Answer::Verified(self.verify(message, from, signature).await)
             }
         };
         self.reply(message, response.encode(), None);
     }
 
     /// Signs the blob in the name of the process that asks.
-    fn sign(&self, message: &KernelMessage) {
-        let Some(blob) = &message.lazy_load_blob else {
-            let text = format!("net: {} asks to sign nothing", message.source.process);
+    async fn sign(&self, message: &KernelMessage) {
+        let Some(blob) = self.blob(message) else {
+            let text = format!(
+                "net: {} asks to sign nothing, or more than {MAX_SIGNED} bytes",
+                message.source.process
+            );
             return self.port.print(&self.us.process, 1, &text);
         };
-        let signature = self
-            .network
-            .sign(&signed_bytes(&message.source, &blob.bytes));
+        let (network, source) = (self.network.clone(), message.source.clone());
+        let size = blob.len();
+        let sign = move || network.sign(&signed_bytes(&source, &blob));
+        let Some(signature) = self.work(size, sign).await else {
+            return;
+        };
         let blob = Blob {
             mime: None,
             bytes: Bytes::copy_from_slice(&signature),
         };
         self.reply(message, Answer::Signed.encode(), Some(blob));
+    }
+
+    /// Whether the blob bears the signature of `from`.
+    async fn verify(&self, message: &KernelMessage, from: Address, signature: Bytes) -> bool {
+        let Some(blob) = self.blob(message) else {
+            return false;
+        };
+        let (network, from) = (self.network.clone(), self.named(from));
+        let size = blob.len();
+        let verify = move || network.verify(&from.node, &signed_bytes(&from, &blob), &signature);
+        self.work(size, verify).await.unwrap_or(false)
+    }
+
+    /// The blob of a message, if it is not too large to be hashed.
+    fn blob(&self, message: &KernelMessage) -> Option<Bytes> {
+        let blob = message.lazy_load_blob.as_ref()?;
+        (blob.bytes.len() <= MAX_SIGNED).then(|| blob.bytes.clone())
+    }
+
+    /// Hashes `size` bytes, where that holds up nobody but this module.
+    async fn work<T: Send + 'static>(
+        &self,
+        size: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        if size <= AT_ONCE {
+            return Some(work());
+        }
+        self.tasks.blocking(work).await
     }
 
     fn named(&self, mut address: Address) -> Address {
@@ -172,7 +218,7 @@ impl Service for Net {
     async fn run(self: Arc<Self>, mut inbox: Inbox) {
         let mut greeters = Greeters::default();
         while let Some((message, _)) = inbox.recv().await {
-            self.handle(&message, &mut greeters);
+            self.handle(&message, &mut greeters).await;
         }
     }
 }

@@ -55,7 +55,6 @@ struct Bench {
 fn bench() -> Bench {
     let (port, sent) = FakePort::new("me.dev");
     let network = network("me.dev", [1; 32], Arc::new(Host::default()));
-    let net = Net::new(port.clone(), network.clone());
     let (inbox, receiver) = queue::channel(Bounds {
         items: 1000,
         cost: usize::MAX,
@@ -64,6 +63,7 @@ fn bench() -> Bench {
         tokio::runtime::Handle::current(),
         &tokio_util::sync::CancellationToken::new(),
     );
+    let net = Net::new(port.clone(), network.clone(), tasks.clone());
     tasks.spawn(lifecycle::TaskKind::abortable("net"), net.run(receiver));
     Bench {
         port,
@@ -109,6 +109,23 @@ fn action(name: &str, payload: impl Serialize) -> Vec<u8> {
 
 fn contains(body: &[u8], text: &str) -> bool {
     String::from_utf8_lossy(body).contains(text)
+}
+
+#[tokio::test]
+async fn large_payloads_are_signed_and_larger_ones_are_not() {
+    let mut bench = bench();
+    let from = format!("me.dev@{APP}");
+    let large = vec![7; MAX_SIGNED];
+    let signed = bench.ask(unit("Sign"), Some(&large)).await;
+    let signature = signed.lazy_load_blob.unwrap().bytes;
+    let verify = action("Verify", (from.as_str(), &signature[..]));
+    let verified = bench.ask(verify.clone(), Some(&large)).await;
+    assert_eq!(verified.message.body(), &Answer::Verified(true).encode());
+    let larger = vec![7; MAX_SIGNED + 1];
+    bench.tell(unit("Sign"), Some(&larger));
+    // Nothing was said of that one: the next answer is this one's.
+    let verified = bench.ask(verify, Some(&larger)).await;
+    assert_eq!(verified.message.body(), &Answer::Verified(false).encode());
 }
 
 #[tokio::test]
