@@ -235,6 +235,27 @@ async fn a_full_mailbox_holds_back_one_sender_and_loses_what_has_no_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_takes_nothing_cuts_off_nobody_else() {
+    let (fakes, _) = neighbours().await;
+    let (alice, bob) = (node(&fakes, "alice.dev"), node(&fakes, "bob.dev"));
+    for number in 0..50 {
+        let to_deaf = KernelMessage {
+            target: "bob.dev@deaf:pkg:a.dev".parse().unwrap(),
+            ..request("bob.dev", number, 0).arriving_from("alice.dev".parse().unwrap())
+        };
+        alice
+            .transport()
+            .send(PeerMessage::new(to_deaf).unwrap(), Receipt::none());
+    }
+    let began = tokio::time::Instant::now();
+    alice
+        .transport()
+        .send(request("bob.dev", 77, 0), Receipt::none());
+    assert_eq!(bob.take().await.id, MessageId(77));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_never_reads_costs_its_peer_time_and_no_lease() {
     let (fakes, owner) = neighbours().await;
     let alice = node(&fakes, "alice.dev");
@@ -313,8 +334,8 @@ async fn the_hosts_end_is_the_fabrics() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     fakes.launcher.release();
     assert!(fakes.manager.shutdown(Duration::from_secs(20)).await);
-    // Told, or dropped with its node: not left waiting for ever.
-    let _ = told.await;
+    // Told at once, since nobody will take it any more.
+    assert!(told.await.is_ok());
     let after = transport.send(request("bob.dev", 2, 0), Receipt::none());
     assert_eq!(after, Handover::Offline);
 }

@@ -39,7 +39,7 @@ struct Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.inner.fabric.give_up(self.way, SendErrorKind::Timeout);
+        self.inner.fabric.give_up(&self.way, SendErrorKind::Timeout);
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn begin(inner: &Arc<Inner>, way: Way, from: Peer) {
 }
 
 async fn run(open: &Open, from: &Peer) {
-    let (fabric, way) = (&open.inner.fabric, open.way);
+    let (fabric, way) = (&open.inner.fabric, &open.way);
     loop {
         let Some((parcel, cost)) = fabric.take(way) else {
             if fabric.finish(way) {
@@ -140,7 +140,7 @@ async fn reach(
     let inner = &open.inner;
     let is_response = matches!(message.message(), Message::Response(..));
     loop {
-        let receiver = inner.registry.read().get(open.way.to);
+        let receiver = inner.registry.read().get(open.way.pair.to);
         let receiver = receiver.filter(|receiver| may_run(receiver));
         let receiver = receiver.ok_or(Gone(SendErrorKind::Offline))?;
         match inner.slots.enter(receiver.id) {
@@ -167,7 +167,7 @@ async fn wake(open: &Open, receiver: &Arc<Tenant>, deadline: Instant) -> Result<
     if inner.admission.is_full() {
         return Err(Gone(SendErrorKind::Timeout));
     }
-    let sender = inner.registry.read().get(open.way.from);
+    let sender = inner.registry.read().get(open.way.pair.from);
     let sender = sender.ok_or(Gone(SendErrorKind::Offline))?;
     let wait = {
         let mut wakes = sender.wakes.lock();

@@ -2,11 +2,12 @@
 //!
 //! Each node is given a [`Port`] that speaks for it alone. A message to a node
 //! that runs goes straight into its mailbox, in the sender's task. To one that
-//! sleeps, boots or has no room it waits in a lane ([`lanes`]), which a task
-//! drains for as long as something is in it ([`drain`]); that wakes the node.
+//! sleeps, boots or has no room it waits in a lane ([`lanes`]), one for each pair
+//! of nodes and process, which a task drains for as long as something is in it
+//! ([`drain`]); that wakes the node.
 //!
-//! Invariants: who sent a message is what the port says; messages of one
-//! process to one node keep their order; nothing waits without bound, and a
+//! Invariants: who sent a message is what the port says; messages of one node to
+//! one process keep their order; nothing waits without bound, and a
 //! message that finds no room is dropped, which its sender sees as its own
 //! timeout; nobody holds another node's lease while waiting. A node that is
 //! unknown, stopped, archived or failing is offline. Lanes end with the
@@ -35,28 +36,28 @@ pub(crate) struct Fabric {
 }
 
 impl Fabric {
-    fn is_open(&self, way: Way) -> bool {
+    fn is_open(&self, way: &Way) -> bool {
         self.lanes.lock().is_open(way)
     }
 
-    fn push(&self, way: Way, parcel: Parcel) -> Queued {
+    fn push(&self, way: &Way, parcel: Parcel) -> Queued {
         self.lanes.lock().push(way, parcel)
     }
 
-    fn take(&self, way: Way) -> Option<(Parcel, usize)> {
+    fn take(&self, way: &Way) -> Option<(Parcel, usize)> {
         self.lanes.lock().take(way)
     }
 
-    fn settle(&self, way: Way, cost: usize) {
+    fn settle(&self, way: &Way, cost: usize) {
         self.lanes.lock().settle(way, cost);
     }
 
-    fn finish(&self, way: Way) -> bool {
+    fn finish(&self, way: &Way) -> bool {
         self.lanes.lock().finish(way)
     }
 
     /// Gives up what waits in a lane.
-    fn give_up(&self, way: Way, kind: SendErrorKind) {
+    fn give_up(&self, way: &Way, kind: SendErrorKind) {
         let left = self.lanes.lock().close(way);
         // Told without the lock: senders do as they like.
         for Parcel { receipt, .. } in left {

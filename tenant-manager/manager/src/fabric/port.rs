@@ -7,7 +7,7 @@ use node_api::{Handover, Ingress, Peer, PeerIdentity, Receipt, Transport};
 use node_types::{Message, NodeName, PeerMessage};
 use tenant_model::{DesiredState, TenantId};
 
-use super::lanes::{Parcel, Queued, Way};
+use super::lanes::{Pair, Parcel, Queued, Way};
 use super::{count, drain, may_be_woken, may_run};
 use crate::manager::Inner;
 use crate::slots::{Entry, TenantNode};
@@ -42,8 +42,8 @@ impl Port {
         receiver: &Tenant,
         message: PeerMessage,
     ) -> Result<Handover, PeerMessage> {
-        let way = self.way(receiver);
-        if inner.fabric.is_open(way) {
+        let way = self.way(receiver, &message);
+        if inner.fabric.is_open(&way) {
             return Err(message);
         }
         let is_response = matches!(message.message(), Message::Response(..));
@@ -72,10 +72,13 @@ impl Port {
         }
     }
 
-    fn way(&self, receiver: &Tenant) -> Way {
+    fn way(&self, receiver: &Tenant, message: &PeerMessage) -> Way {
         Way {
-            from: self.tenant,
-            to: receiver.id,
+            pair: Pair {
+                from: self.tenant,
+                to: receiver.id,
+            },
+            process: message.target().process.clone(),
         }
     }
 
@@ -87,8 +90,8 @@ impl Port {
         message: PeerMessage,
         receipt: Receipt,
     ) {
-        let way = self.way(receiver);
-        match inner.fabric.push(way, Parcel { message, receipt }) {
+        let way = self.way(receiver, &message);
+        match inner.fabric.push(&way, Parcel { message, receipt }) {
             Queued::First => {
                 count("queued");
                 drain::begin(inner, way, self.peer.clone());

@@ -253,7 +253,8 @@ impl NodeHandle for FakeNode {
             return Ingress::Stopping(message);
         }
         let mut mailbox = self.mailbox.lock();
-        if mailbox.len() >= MAILBOX {
+        let deaf = message.target().process.process() == "deaf";
+        if deaf || mailbox.len() >= MAILBOX {
             return Ingress::Full(message);
         }
         mailbox.push_back(message.arriving_from(from.name().clone()));
