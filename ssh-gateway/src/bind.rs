@@ -33,8 +33,9 @@ const OUTGOING_PACKETS: usize = 32;
 /// Refused requests that russh may count (probes included) beyond the tries,
 /// which are counted by [`crate::auth`].
 const SPARE_ATTEMPTS: usize = 10;
-/// How long open sessions may take to end at shutdown.
-const SHUTDOWN: Duration = Duration::from_secs(6);
+/// How long open sessions may take to end at shutdown: their channels, then
+/// the connection. Whoever stops the gateway should give it a little more.
+const SHUTDOWN: Duration = Duration::from_secs(7);
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]

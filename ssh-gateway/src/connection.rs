@@ -25,9 +25,9 @@ use crate::session::{Ending, FAREWELL, Session, Settings};
 use crate::transport::Transport;
 
 /// How long a client may take to leave after its shell has ended.
-const LEAVE: Duration = Duration::from_secs(2);
+const LEAVE: Duration = Duration::from_secs(3);
 /// How long a client may take to read why it is disconnected.
-const PART: Duration = Duration::from_secs(1);
+const PART: Duration = Duration::from_secs(3);
 
 /// What all connections share.
 pub(crate) struct Gateway {

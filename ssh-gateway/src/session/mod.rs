@@ -42,8 +42,9 @@ pub(crate) use job::FAREWELL;
 const ENDED: usize = 64;
 /// Refusals that one connection may cause, so that nobody can fill the log.
 const REFUSALS: usize = 256;
-/// How long channel tasks may take to end when the session does.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long channel tasks may take to end when the session does; more than a
+/// word to the person may take.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Why a session is over.
 #[derive(Debug, PartialEq, Eq)]

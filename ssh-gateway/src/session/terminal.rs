@@ -17,6 +17,8 @@ const INTERRUPT: &[u8] = b"\x03";
 const END_OF_INPUT: &[u8] = b"\x04";
 /// How long the terminal may take to end after its input has ended.
 const AFTER_INPUT: Duration = Duration::from_secs(5);
+/// Said for a node that stops without a word.
+const LEFT: &str = "The node or its host is going down. Connect again in a moment.";
 
 /// Runs the terminal to its end; returns the exit status.
 pub(super) async fn run(
@@ -59,7 +61,10 @@ pub(super) async fn run(
     drop(lease);
     if node_leaves {
         // The node's last words say why.
-        let _ = tokio::time::timeout(DRAIN, drawing).await;
+        let said = tokio::time::timeout(DRAIN, drawing).await;
+        if said.is_err() {
+            say(outlet, true, LEFT).await;
+        }
     }
     0
 }

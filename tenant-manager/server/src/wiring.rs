@@ -3,6 +3,7 @@
 //! The only place that knows all crates. Invariant: what was started before a
 //! failure is stopped again, so no private database outlives a failed start.
 
+use std::future::Future;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -296,13 +297,25 @@ impl Host {
     pub async fn stop(self, nodes: Duration, doors: Duration, rest: Duration) {
         // First the nodes: that tells open terminals why, through doors that
         // still work. New requests are refused by the manager meanwhile.
-        self.manager.shutdown(nodes).await;
-        self.doors.shutdown(doors).await;
-        self.guests.shutdown(rest).await;
-        if let Err(error) = self.store.close().await {
-            tracing::error!("failed to sync the store: {error}");
+        stage("nodes", self.manager.shutdown(nodes)).await;
+        stage("doors", self.doors.shutdown(doors)).await;
+        stage("guests", self.guests.shutdown(rest)).await;
+        let synced = stage("store", tokio::time::timeout(rest, self.store.close())).await;
+        match synced {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("failed to sync the store: {error}"),
+            Err(_elapsed) => tracing::error!("the store is still in use; ending without it"),
         }
-        self.database.close().await;
-        self.front.shutdown(rest).await;
+        stage("database", self.database.close()).await;
+        stage("rest", self.front.shutdown(rest)).await;
     }
+}
+
+/// One step of the way down, with its time in the log: a slow end explains
+/// itself.
+async fn stage<T>(name: &'static str, step: impl Future<Output = T>) -> T {
+    let begun = tokio::time::Instant::now();
+    let done = step.await;
+    tracing::info!(stage = name, elapsed = ?begun.elapsed(), "stopped");
+    done
 }
