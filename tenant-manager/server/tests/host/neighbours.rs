@@ -269,6 +269,25 @@ async fn a_flood_loses_messages_and_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn who_is_flooded_still_gets_answers_of_its_own_node() {
+    let host = Host::start();
+    let (alice, bob) = neighbours(&host).await;
+    let (relay, at_bobs) = (alice.relay().await, bob.relay().await);
+    at_bobs.tell(&json!({"Work": true})).await;
+    let burst = json!({"Burst": {"node": "bob.dev", "count": 20_000, "bytes": 10}});
+    assert_eq!(relay.tell(&burst).await["sent"], 20_000);
+    // Its turn comes after what waits.
+    let seen = super::support::eventually("bob's relay", Duration::from_secs(30), async || {
+        let answer = at_bobs.kit.inject(RELAY, r#""Seen""#).await;
+        serde_json::from_str::<Value>(&answer.body).ok()
+    })
+    .await;
+    assert_eq!(seen["failed"], 0, "{seen}");
+    assert!(seen["count"].as_u64().unwrap() >= 512, "{seen}");
+    assert_eq!(seen["disorder"], 0, "{seen}");
+}
+
+#[tokio::test]
 async fn capabilities_travel_signed_and_cannot_be_made_up() {
     let host = Host::start();
     let (alice, bob) = neighbours(&host).await;

@@ -8,6 +8,7 @@
 //! | `{"Lend":{"node":N,"params":JSON,"timeout":S}}` | gives a right issued here, which the other side keeps |
 //! | `{"Recall":{"node":N,"timeout":S}}` | has the other side present what it keeps of ours, and a right that it made up in our name |
 //! | `{"Spoof":{"node":N,"timeout":S}}` | attaches rights that it never had, in other names |
+//! | `{"Work":true}` | this side works on each numbered request of others: it asks its VFS and waits |
 //! | `{"Mute":true}`, `"Seen"`, `"Reset"` | the state of this side |
 //!
 //! Answers: `{"Answered":{"source","micros","body","blob":{"bytes","hash"},
@@ -70,6 +71,11 @@ impl Relay {
             "Mute" => {
                 self.mute = options.as_bool().unwrap_or(true);
                 respond(json!({ "mute": self.mute }).to_string());
+                Ok(())
+            }
+            "Work" => {
+                self.seen.work = options.as_bool().unwrap_or(true);
+                respond(json!({ "work": self.seen.work }).to_string());
                 Ok(())
             }
             "Seen" => {

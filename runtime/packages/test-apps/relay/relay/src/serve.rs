@@ -2,12 +2,16 @@
 //! itself): what arrived, exactly as it arrived.
 
 use guest::lib::{self, Address, Capability, Response};
+use guest::vfs;
 use serde_json::{json, Value};
 
 use crate::{blob_facts, listed, pattern, Relay};
 
 /// Most rights kept for others.
 const MOST_KEPT: usize = 64;
+
+/// What work looks at.
+const OWN_FILE: &str = "/relay:test.dev/pkg/manifest.json";
 
 /// The numbered requests that arrived.
 #[derive(Default)]
@@ -16,11 +20,19 @@ pub struct Seen {
     last: Option<u64>,
     disorder: u64,
     bytes: u64,
+    /// Whether each is worked on: this side then awaits an answer of its own
+    /// node's VFS before it looks at the next.
+    pub work: bool,
+    /// Work that failed.
+    failed: u64,
 }
 
 impl Seen {
-    fn add(&mut self, number: u64) {
+    fn add(&mut self, our: &Address, number: u64) {
         self.count += 1;
+        if self.work && vfs::file_len(our, OWN_FILE).is_none() {
+            self.failed += 1;
+        }
         if self.last.is_some_and(|last| number <= last) {
             self.disorder += 1;
         }
@@ -37,6 +49,7 @@ impl Seen {
             "last": self.last,
             "disorder": self.disorder,
             "bytes": self.bytes,
+            "failed": self.failed,
         })
     }
 }
@@ -51,7 +64,7 @@ impl Relay {
         capabilities: &[Capability],
     ) {
         if let Some(number) = request.get("Count").and_then(Value::as_u64) {
-            return self.seen.add(number);
+            return self.seen.add(&self.our, number);
         }
         let options = request.get("Echo");
         let asked_mute = options.and_then(|options| options.get("mute"));
