@@ -93,7 +93,6 @@ impl Homepage {
         let host = header(headers, "host");
         let html = Page {
             node: self.our.node(),
-            host,
             apps: &self.board.shown(alive.as_ref()),
         }
         .render();

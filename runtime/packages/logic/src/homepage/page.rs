@@ -19,8 +19,6 @@ const HUES: u64 = 8;
 pub struct Page<'a> {
     /// Name of the node.
     pub node: &'a str,
-    /// Host that the browser named, with its port.
-    pub host: Option<&'a str>,
     /// What is shown, in order.
     pub apps: &'a [Shown<'a>],
 }
@@ -29,7 +27,6 @@ impl Page<'_> {
     /// The whole document.
     #[must_use]
     pub fn render(&self) -> String {
-        let (label, door) = self.door();
         let mut html = String::new();
         let mut rest = TEMPLATE;
         // Only the template is searched for places to fill.
@@ -37,8 +34,6 @@ impl Page<'_> {
             html.push_str(before);
             match place {
                 "node" => html.push_str(&escaped(self.node)),
-                "label" => html.push_str(&escaped(label)),
-                "door" => html.push_str(&escaped(door)),
                 "dock" => self.tiles(&mut html, |shown| shown.favorite),
                 "apps" => self.tiles(&mut html, |_| true),
                 "widgets" => self.widgets(&mut html),
@@ -52,17 +47,6 @@ impl Page<'_> {
         }
         html.push_str(rest);
         html
-    }
-
-    /// Whom and where to reach by SSH, as far as the page's address tells.
-    fn door(&self) -> (&str, &str) {
-        let label = self.node.split('.').next().unwrap_or(self.node);
-        let host = self.host.unwrap_or_default();
-        let host = host.split(':').next().unwrap_or(host);
-        let above = host
-            .strip_prefix(label)
-            .and_then(|rest| rest.strip_prefix('.'));
-        (label, above.unwrap_or("HOST"))
     }
 
     fn tiles(&self, html: &mut String, wanted: impl Fn(&Shown<'_>) -> bool) {
@@ -242,10 +226,9 @@ mod tests {
         board
     }
 
-    fn render(board: &Board, host: Option<&str>) -> String {
+    fn render(board: &Board) -> String {
         Page {
             node: "alice.dev",
-            host,
             apps: &board.shown(None),
         }
         .render()
@@ -253,19 +236,20 @@ mod tests {
 
     #[test]
     fn every_place_of_the_template_is_filled() {
-        let html = render(&Board::default(), Some("alice.localhost:8000"));
+        let html = render(&Board::default());
         assert!(!html.contains("{{") && !html.contains("}}"));
-        assert!(html.contains("ssh -p 2222 -N -L 8080:localhost:8080 alice@localhost"));
         assert!(html.contains("<h1 id=\"node\">alice.dev</h1>"));
         assert!(html.contains("<section id=\"empty\" aria-labelledby=\"empty-title\">"));
-        for tunnel in [
-            None,
-            Some("localhost:9000"),
-            Some("alice"),
-            Some("alicex.dev"),
-        ] {
-            assert!(render(&Board::default(), tunnel).contains("alice@HOST"));
+    }
+
+    #[test]
+    fn an_empty_page_guesses_no_address() {
+        // Which port and name the host's SSH has is known to the dashboard only.
+        let html = render(&Board::default());
+        for guess in ["ssh -", "2222", "8080", "@"] {
+            assert!(!html.contains(guess), "{guess}");
         }
+        assert!(html.contains("Advanced details"));
     }
 
     #[test]
@@ -278,7 +262,7 @@ mod tests {
             ("w:w:x", json!({"label":"¿weather?","widget":"<p>"})),
         ]);
         board.set_favorite(&"w:w:x".parse().unwrap(), true);
-        let html = render(&board, None);
+        let html = render(&board);
         assert!(html.contains("<section id=\"empty\" aria-labelledby=\"empty-title\" hidden>"));
         assert!(html.contains("<a class=\"open\" href=\"/main:chat:b.dev/\">"));
         assert!(
@@ -312,8 +296,8 @@ mod tests {
         for string in hostile {
             let offer =
                 |label: &str| json!({"label":label,"icon":label,"path":label,"widget":label});
-            let html = render(&board(&[("a:a:x", offer(string))]), Some(string));
-            let plain = render(&board(&[("a:a:x", offer("plain"))]), None);
+            let html = render(&board(&[("a:a:x", offer(string))]));
+            let plain = render(&board(&[("a:a:x", offer("plain"))]));
             assert_eq!(tags(&html), tags(&plain), "{string}");
         }
         assert_eq!(
