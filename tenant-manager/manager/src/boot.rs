@@ -123,7 +123,7 @@ async fn became_active(
     login: u64,
 ) {
     let now = inner.clock.now();
-    let node = TenantNode::new(handle, now);
+    let node = TenantNode::new(handle, login, now);
     let wanted = !guard.cancelled().is_cancelled();
     let generation = {
         let mut state = tenant.state.lock();
@@ -147,11 +147,8 @@ async fn became_active(
     inner.recorder.started(tenant.id, generation, now);
     watch(inner, tenant, &node);
     guard.attach(node.clone());
-    // A password set while it booted is put in place by one of two: whoever
-    // set it, if the node was attached by then, or else by this.
-    if let Err(error) = tenant.catch_up_login(&*node.handle, login, &inner.identity.kek) {
-        tracing::error!("failed to renew the node's login: {error}");
-    }
+    // A password set while it booted: whoever set it may have found no node.
+    tenant.catch_up_login(&node, &inner.identity.kek);
     tracing::info!("the node is active");
 }
 

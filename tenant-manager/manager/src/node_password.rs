@@ -66,7 +66,7 @@ async fn set(
         .set_login(change, &proof.verifiers, &jwt_secret)
         .await;
     written.map_err(|error| failed(inner.not_written(tenant, &error)))?;
-    let (login, version) = {
+    let version = {
         let mut state = tenant.state.lock();
         state.login = LoginState {
             verifiers: proof.verifiers,
@@ -74,12 +74,12 @@ async fn set(
             keyfile: Keyfile::default(),
             version: state.login.version + 1,
         };
-        (state.login.verifiers(), state.login.version)
+        state.login.version
     };
     keyfile::begin(inner, tenant, version, proof.hash);
     // A node that is still booting is caught up with once it is attached.
     if let (_, Some(node)) = inner.slots.observe(tenant.id) {
-        node.handle.renew_login(login, secret);
+        tenant.catch_up_login(&node, kek);
     }
     Ok(())
 }

@@ -5,7 +5,8 @@
 //! back what was there; a node leaves its slot only when it is down. Stops by
 //! [`Slots::close`]: from then on nothing begins but stopping.
 //!
-//! **Lock order**: the map's lock is never held together with a tenant's.
+//! **Lock order**: the map's lock is never held together with a tenant's; a
+//! node's `login` is taken before its tenant's state.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,15 +29,18 @@ pub(crate) struct TenantNode {
     pub(crate) gate: Gate,
     /// When it was last seen in use.
     pub(crate) last_used: Mutex<Timestamp>,
+    /// Version of the login that it has. Held while another is put in place.
+    pub(crate) login: Mutex<u64>,
     down: AtomicBool,
 }
 
 impl TenantNode {
-    pub(crate) fn new(handle: Arc<dyn NodeHandle>, now: Timestamp) -> Arc<Self> {
+    pub(crate) fn new(handle: Arc<dyn NodeHandle>, login: u64, now: Timestamp) -> Arc<Self> {
         Arc::new(Self {
             handle,
             gate: Gate::default(),
             last_used: Mutex::new(now),
+            login: Mutex::new(login),
             down: AtomicBool::new(false),
         })
     }

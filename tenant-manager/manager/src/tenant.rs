@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use ed25519_dalek::SigningKey;
 use lifecycle::{Timestamp, TokenBucket};
-use node_api::{Keyfile, LoginVerifiers, NodeHandle, NodeLimits, NodeSpec, TenantKey, Transport};
+use node_api::{Keyfile, LoginVerifiers, NodeLimits, NodeSpec, TenantKey, Transport};
 use node_types::NodeName;
 use parking_lot::Mutex;
 use tenant_model::{
@@ -196,21 +196,23 @@ impl Tenant {
         Ok(*self.public_key.get_or_init(|| public.to_bytes()))
     }
 
-    /// Puts the current login in place on `node`, if it booted with an older
-    /// one than that of the given version.
-    pub(crate) fn catch_up_login(
-        &self,
-        node: &dyn NodeHandle,
-        booted_with: u64,
-        kek: &Key,
-    ) -> Result<(), Unopenable> {
+    /// Puts the current login in place on `node`, if it has an older one. Two
+    /// at once take turns from reading to writing, so that the newest stays.
+    pub(crate) fn catch_up_login(&self, node: &TenantNode, kek: &Key) {
+        let mut version = node.login.lock();
         let login = self.state.lock().login.clone();
-        if login.version != booted_with {
-            let seal = TenantSeal::unwrap(self.id, &self.keys, kek)?;
-            let secret = seal.open_key(Purpose::JwtSecret, &login.jwt_secret)?;
-            node.renew_login(login.verifiers(), secret);
+        if login.version == *version {
+            return;
         }
-        Ok(())
+        let secret = TenantSeal::unwrap(self.id, &self.keys, kek)
+            .and_then(|seal| seal.open_key(Purpose::JwtSecret, &login.jwt_secret));
+        match secret {
+            Ok(secret) => {
+                node.handle.renew_login(login.verifiers(), secret);
+                *version = login.version;
+            }
+            Err(error) => tracing::error!("failed to renew the node's login: {error}"),
+        }
     }
 
     /// The right to reach it, for someone the caller has checked.

@@ -11,7 +11,7 @@ use node_api::{LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::node::FakeNode;
+use super::node::{FakeNode, Hook};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub struct FakeLauncher {
     specs: Mutex<Vec<NodeSpec>>,
     purged: Mutex<Vec<TenantKey>>,
     stuck: Mutex<Option<String>>,
+    before_login: Mutex<Hook>,
 }
 
 impl Default for FakeLauncher {
@@ -37,6 +38,7 @@ impl Default for FakeLauncher {
             specs: Mutex::default(),
             purged: Mutex::default(),
             stuck: Mutex::default(),
+            before_login: Mutex::default(),
         }
     }
 }
@@ -66,6 +68,12 @@ impl FakeLauncher {
     /// The next `count` launches fail.
     pub fn fail_next(&self, count: u32) {
         self.failures_left.store(count, Ordering::SeqCst);
+    }
+
+    /// The next node runs `hook` when it is to get another login, before it
+    /// does.
+    pub fn before_login(&self, hook: impl FnOnce() + Send + 'static) {
+        self.before_login.lock().0 = Some(Box::new(hook));
     }
 
     /// Launches begun so far.
@@ -124,7 +132,8 @@ impl NodeLauncher for FakeLauncher {
                 "a second node of one tenant".to_owned(),
             ));
         }
-        let node = FakeNode::start(spec.name, spec.transport, &self.clock);
+        let hook = std::mem::take(&mut *self.before_login.lock());
+        let node = FakeNode::start(spec.name, spec.transport, &self.clock, hook);
         nodes.insert(spec.key, node.clone());
         Ok(node)
     }

@@ -40,10 +40,22 @@ pub struct FakeNode {
     stopped_for: Mutex<Option<StopReason>>,
     hold_stop: watch::Sender<bool>,
     transport: Arc<dyn Transport>,
+    logins: Mutex<Vec<[u8; 32]>>,
+    before_login: Mutex<Hook>,
     mailbox: Mutex<VecDeque<KernelMessage>>,
     /// Told after every change of the mailbox.
     mailbox_changed: watch::Sender<()>,
     tasks: Tasks,
+}
+
+/// Something that a test does in the midst of something else, once.
+#[derive(Default)]
+pub(super) struct Hook(pub(super) Option<Box<dyn FnOnce() + Send>>);
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Hook").field(&self.0.is_some()).finish()
+    }
 }
 
 impl FakeNode {
@@ -51,6 +63,7 @@ impl FakeNode {
         name: NodeName,
         transport: Arc<dyn Transport>,
         clock: &ManualClock,
+        before_login: Hook,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
@@ -59,6 +72,8 @@ impl FakeNode {
             stopped_for: Mutex::new(None),
             hold_stop: watch::channel(false).0,
             transport,
+            logins: Mutex::default(),
+            before_login: Mutex::new(before_login),
             mailbox: Mutex::default(),
             mailbox_changed: watch::channel(()).0,
             tasks: Tasks::new(tokio::runtime::Handle::current(), &CancellationToken::new()),
@@ -89,6 +104,12 @@ impl FakeNode {
     /// Why it was stopped.
     pub fn stopped_for(&self) -> Option<StopReason> {
         *self.stopped_for.lock()
+    }
+
+    /// The logins put in place since it was launched, in order: the verifiers
+    /// of the older clients.
+    pub fn logins(&self) -> Vec<[u8; 32]> {
+        self.logins.lock().clone()
     }
 
     /// Its way to other nodes.
@@ -190,7 +211,13 @@ impl NodeHandle for FakeNode {
         Some(format!("kinode-auth_{}=fake; HttpOnly{end}", self.name()))
     }
 
-    fn renew_login(&self, _: LoginVerifiers, _: Secret<[u8; 32]>) {}
+    fn renew_login(&self, login: LoginVerifiers, _: Secret<[u8; 32]>) {
+        let hook = self.before_login.lock().0.take();
+        if let Some(hook) = hook {
+            hook();
+        }
+        self.logins.lock().push(login.sha256);
+    }
 
     async fn serve_http(&self, mut io: Box<dyn ByteStream>, origin: Origin) {
         let cancelled = self.tasks.token().clone();
