@@ -265,10 +265,11 @@ impl FromStr for Network {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn options(domain: &str, node_domain: &str) -> Options {
+    /// The settings of tests.
+    pub(crate) fn options(domain: &str, node_domain: &str) -> Options {
         Options {
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
             domain: domain.to_owned(),
