@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{fakes, shows, with};
+use common::{fakes, password, shows, with};
 use tenant_manager::testing::{FakeOptions, Fakes};
 use tenant_manager::{ManagerLimits, NodeChanges, Principal};
 use tenant_model::NodeStatus;
@@ -71,17 +71,23 @@ async fn changes_of_others_are_not_told() {
 #[tokio::test(start_paused = true)]
 async fn a_change_is_told_to_whoever_waits_and_after_it_can_be_seen() {
     let (fakes, alice) = fakes().await;
-    fakes.node(&alice, "alice").await.unwrap();
-    let mut changes = fakes.manager.changes(&alice);
-    fakes.manager.stop_node(&alice, "alice").await.unwrap();
+    let manager = &fakes.manager;
+    let mut changes = manager.changes(&alice);
+    let created = manager.create_node(&alice, "alice", password()).await;
+    created.unwrap();
     // Looking after each change is enough to see how it ends.
-    let seen = async {
-        while fakes.manager.node(&alice, "alice").await.unwrap().status != NodeStatus::Stopped {
-            assert_eq!(changes.next().await, Some(()));
-        }
+    let mut see = async |status| {
+        let seen = async {
+            while manager.node(&alice, "alice").await.unwrap().status != status {
+                assert_eq!(changes.next().await, Some(()));
+            }
+        };
+        let seen = tokio::time::timeout(Duration::from_secs(60), seen).await;
+        seen.expect("every change is told");
     };
-    let seen = tokio::time::timeout(Duration::from_secs(60), seen).await;
-    seen.expect("every change is told");
+    see(NodeStatus::Active).await;
+    manager.stop_node(&alice, "alice").await.unwrap();
+    see(NodeStatus::Stopped).await;
 }
 
 #[tokio::test(start_paused = true)]
