@@ -16,6 +16,7 @@ mod app;
 mod bind_error;
 mod body;
 mod client;
+mod cookies;
 mod login;
 mod path;
 mod request;
