@@ -48,7 +48,8 @@ pub struct RateLimits {
     pub names: Rate,
     /// Signing in to a node, by password or by a link that does not work.
     pub node_sign_in: Rate,
-    /// Whether clients on this machine are counted too.
+    /// Whether clients on this machine are counted too, here and in the bounds
+    /// of what one address may have at once.
     pub count_loopback: bool,
 }
 
