@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use common::{fakes, password, shows, with};
@@ -10,8 +9,7 @@ use lifecycle::Clock;
 use node_api::{Secret, StopReason};
 use tenant_manager::testing::FakeOptions;
 use tenant_manager::{
-    AccessError, AcquireError, CreateError, ManagerLimits, NodeOpError, Reason, SshAuthError,
-    SshPasswordError,
+    AccessError, AcquireError, CreateError, ManagerLimits, NodeOpError, Reason, SshPasswordError,
 };
 use tenant_model::NodeStatus;
 
@@ -361,44 +359,6 @@ async fn shutdown_is_not_held_up_by_one_stuck_node_or_a_boot() {
         "{:?}",
         began.elapsed()
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn ssh_passwords_let_in_the_owner_and_slow_down_guessers() {
-    let (fakes, alice) = fakes().await;
-    fakes.node(&alice, "alice").await.unwrap();
-    let manager = &fakes.manager;
-    let password = manager.ssh_password(&alice, "alice").await.unwrap();
-    let peer: IpAddr = "127.0.0.1".parse().unwrap();
-    let access = manager
-        .ssh_sign_in("alice", password.expose(), peer)
-        .await
-        .unwrap();
-    assert_eq!(access.label().as_str(), "alice");
-    let rotated = manager.rotate_ssh_password(&alice, "alice").await.unwrap();
-    let shown = manager.ssh_password(&alice, "alice").await.unwrap();
-    assert_eq!(rotated.expose(), shown.expose());
-    let old = manager.ssh_sign_in("alice", password.expose(), peer).await;
-    assert_eq!(old.unwrap_err(), SshAuthError::Wrong);
-    for _ in 0..9 {
-        let wrong = manager.ssh_sign_in("alice", "guess", peer).await;
-        assert_eq!(wrong.unwrap_err(), SshAuthError::Wrong);
-    }
-    let locked = manager.ssh_sign_in("alice", rotated.expose(), peer).await;
-    assert!(matches!(locked, Err(SshAuthError::LockedOut { .. })));
-    let elsewhere: IpAddr = "192.0.2.1".parse().unwrap();
-    assert!(
-        manager
-            .ssh_sign_in("alice", rotated.expose(), elsewhere)
-            .await
-            .is_ok()
-    );
-    let unknown = manager.ssh_sign_in("nobody", "guess", elsewhere).await;
-    assert_eq!(unknown.unwrap_err(), SshAuthError::Wrong);
-
-    fakes.clock.advance(601);
-    let late = manager.ssh_password(&alice, "alice").await;
-    assert!(matches!(late, Err(SshPasswordError::SignInAgain)));
 }
 
 #[tokio::test(start_paused = true)]

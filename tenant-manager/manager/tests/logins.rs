@@ -1,16 +1,17 @@
-//! Which password a node asks for.
+//! Which passwords a node and its terminal ask for.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod common;
 
+use std::net::IpAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use common::{fakes, password, shows};
 use node_api::Secret;
 use tenant_manager::testing::Fakes;
-use tenant_manager::{Manager, Principal};
+use tenant_manager::{Manager, Principal, SshAuthError, SshPasswordError};
 use tenant_model::NodeStatus;
 
 async fn set(manager: &Manager, owner: &Principal, password: &str) {
@@ -99,4 +100,42 @@ async fn of_two_new_passwords_at_once_the_newer_one_stays() {
     let node = fakes.launcher.running_node("alice.dev").unwrap();
     assert_eq!(node.logins().len(), 2);
     assert_eq!(node.logins().last(), Some(&newest(&fakes)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ssh_passwords_let_in_the_owner_and_slow_down_guessers() {
+    let (fakes, alice) = fakes().await;
+    fakes.node(&alice, "alice").await.unwrap();
+    let manager = &fakes.manager;
+    let password = manager.ssh_password(&alice, "alice").await.unwrap();
+    let peer: IpAddr = "127.0.0.1".parse().unwrap();
+    let access = manager
+        .ssh_sign_in("alice", password.expose(), peer)
+        .await
+        .unwrap();
+    assert_eq!(access.label().as_str(), "alice");
+    let rotated = manager.rotate_ssh_password(&alice, "alice").await.unwrap();
+    let shown = manager.ssh_password(&alice, "alice").await.unwrap();
+    assert_eq!(rotated.expose(), shown.expose());
+    let old = manager.ssh_sign_in("alice", password.expose(), peer).await;
+    assert_eq!(old.unwrap_err(), SshAuthError::Wrong);
+    for _ in 0..9 {
+        let wrong = manager.ssh_sign_in("alice", "guess", peer).await;
+        assert_eq!(wrong.unwrap_err(), SshAuthError::Wrong);
+    }
+    let locked = manager.ssh_sign_in("alice", rotated.expose(), peer).await;
+    assert!(matches!(locked, Err(SshAuthError::LockedOut { .. })));
+    let elsewhere: IpAddr = "192.0.2.1".parse().unwrap();
+    assert!(
+        manager
+            .ssh_sign_in("alice", rotated.expose(), elsewhere)
+            .await
+            .is_ok()
+    );
+    let unknown = manager.ssh_sign_in("nobody", "guess", elsewhere).await;
+    assert_eq!(unknown.unwrap_err(), SshAuthError::Wrong);
+
+    fakes.clock.advance(601);
+    let late = manager.ssh_password(&alice, "alice").await;
+    assert!(matches!(late, Err(SshPasswordError::SignInAgain)));
 }
