@@ -17,6 +17,8 @@ mod bind_error;
 mod body;
 mod client;
 mod cookies;
+mod framing;
+mod local;
 mod login;
 mod path;
 mod request;

@@ -11,10 +11,11 @@ use node_types::{Address, Blob, KernelMessage};
 use parking_lot::RwLock;
 
 use super::client::{Standing, client};
+use super::local::not_local;
 use super::path::{self, RPC_PATH};
 use super::routes::{Content, Flags, Found, Routes};
-use super::site::{is_anothers_page, sent_by_a_foreign_page};
-use super::{HttpServer, NoAnswer, READY_TIME, app, body as bodies, respond, sockets};
+use super::site::is_anothers_page;
+use super::{HttpServer, NoAnswer, READY_TIME, app, body as bodies, framing, respond, sockets};
 use crate::request_from;
 
 /// Seconds that an app is told it has.
@@ -30,8 +31,8 @@ impl HttpServer {
         let (mut head, body) = request.into_parts();
         let raw = head.uri.path();
         if path::reaches_rpc(raw) {
-            if origin == Origin::Public || sent_by_a_foreign_page(&head) {
-                return respond::empty(StatusCode::FORBIDDEN);
+            if let Some(refusal) = not_local(&head, origin) {
+                return refusal;
             }
             if path::lookup_form(raw) == RPC_PATH {
                 let limit = self.config.local_message_bytes;
@@ -66,10 +67,15 @@ impl HttpServer {
         if let Some(refusal) = self.refusal(&head, &found, flags, origin) {
             return refusal;
         }
-        match &flags.content {
+        let mut answer = match &flags.content {
             Some(content) if head.method == Method::GET => cached(content),
             _ => Box::pin(self.forward(&head, &path, &found, body, origin)).await,
+        };
+        if flags.authenticated {
+            let place = self.place(&head, origin);
+            framing::guard(&mut answer, place.as_ref(), origin);
         }
+        answer
     }
 
     /// The route for `path`. While the node boots, waits for it to appear.
@@ -122,8 +128,7 @@ impl HttpServer {
                 return Some(respond::text(StatusCode::FORBIDDEN, sentence));
             }
         }
-        (flags.local_only && is_foreign(head, origin))
-            .then(|| respond::empty(StatusCode::FORBIDDEN))
+        flags.local_only.then(|| not_local(head, origin)).flatten()
     }
 
     async fn forward(
@@ -191,9 +196,4 @@ fn wanted(head: &Parts) -> &str {
 fn declared(head: &Parts) -> Option<u64> {
     let value = head.headers.get(header::CONTENT_LENGTH)?;
     value.to_str().ok()?.parse().ok()
-}
-
-/// Whether a request must not use what is for this machine only.
-pub(super) fn is_foreign(head: &Parts, origin: Origin) -> bool {
-    origin == Origin::Public || sent_by_a_foreign_page(head)
 }

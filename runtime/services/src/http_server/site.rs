@@ -24,6 +24,7 @@ use node_types::{PackageId, ProcessId};
 use parking_lot::RwLock;
 
 use super::bind_error::BindError;
+use super::local::sent_by_a_foreign_page;
 use super::routes::{Flags, Found, is_homepage};
 use super::{HttpServer, app, respond};
 
@@ -42,6 +43,16 @@ pub(super) struct Place<'a> {
     /// The label before it, in lower case.
     subdomain: Option<Cow<'a, str>>,
     scheme: &'static str,
+}
+
+impl Place<'_> {
+    /// The origin of the node's own host, if this is a subdomain of it.
+    pub(super) fn origin_above(&self) -> Option<String> {
+        let Self { scheme, site, .. } = self;
+        self.subdomain
+            .as_ref()
+            .map(|_| format!("{scheme}://{site}"))
+    }
 }
 
 /// The label of the subdomain on which a package's secure paths live.
@@ -222,21 +233,8 @@ fn plain(authority: &str) -> &str {
         .unwrap_or(authority)
 }
 
-/// Whether a browser sent this for a page from elsewhere. The tunnel ends in a
-/// port of the owner's machine, which any page in the owner's browser reaches.
-pub(super) fn sent_by_a_foreign_page(head: &Parts) -> bool {
-    let Some(origin) = head.headers.get(ORIGIN) else {
-        return false;
-    };
-    let Some((_, host)) = origin.to_str().ok().and_then(|text| text.split_once("://")) else {
-        return true;
-    };
-    // Names below `localhost` are other tenants' pages.
-    !matches!(split_port(host).0, "localhost" | "127.0.0.1" | "[::1]")
-}
-
 /// Name and port, the port with its colon or empty.
-fn split_port(host: &str) -> (&str, &str) {
+pub(super) fn split_port(host: &str) -> (&str, &str) {
     match host.rfind(':') {
         Some(at) if host[at + 1..].bytes().all(|b| b.is_ascii_digit()) => host.split_at(at),
         _ => (host, ""),

@@ -17,8 +17,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::Opener;
 use super::run::Opened;
 use crate::http_server::client::Standing;
+use crate::http_server::local::not_local;
 use crate::http_server::login::Session;
-use crate::http_server::request::is_foreign;
 use crate::http_server::routes::Flags;
 use crate::http_server::site::is_anothers_page;
 use crate::http_server::{HttpServer, app, respond};
@@ -167,7 +167,7 @@ impl HttpServer {
         if !self.belongs_here(place.as_ref(), owner, flags) {
             return Err(NotAllowed);
         }
-        if flags.local_only && is_foreign(head, origin) {
+        if flags.local_only && not_local(head, origin).is_some() {
             return Err(NotAllowed);
         }
         if !flags.authenticated {

@@ -145,6 +145,38 @@ async fn foreign_pages_in_the_owners_browser_cannot_use_the_tunnel() {
 }
 
 #[tokio::test]
+async fn a_name_that_came_to_mean_the_owners_machine_opens_nothing() {
+    let mut harness = Harness::new();
+    harness.bind("/local", false, true).await;
+    let call = json!({"process": APP}).to_string();
+    for (host, wanted) in [
+        ("localhost:9090", StatusCode::OK),
+        ("127.0.0.1:9090", StatusCode::OK),
+        ("[::1]:9090", StatusCode::OK),
+        ("rebound.example:9090", StatusCode::FORBIDDEN),
+    ] {
+        // As the page's own origin, and as its plain GET.
+        let origin = format!("http://{host}");
+        let asked = request(Method::POST, RPC, &[("Host", host)], call.clone());
+        let answer = harness.server.handle(asked, Origin::Tunnel).await;
+        assert_eq!(answer.status(), wanted, "{origin}");
+        if wanted == StatusCode::OK {
+            harness.sent.recv().await.unwrap();
+        } else {
+            assert!(text(answer).await.contains("at localhost"));
+        }
+        let path = format!("/{APP}/local");
+        let asked = request(Method::GET, &path, &[("Host", host)], "");
+        let answer = harness.begin(asked, Origin::Tunnel);
+        if wanted == StatusCode::OK {
+            let message = harness.sent.recv().await.unwrap();
+            harness.answer(&message, r#"{"status":200,"headers":{}}"#, None);
+        }
+        assert_eq!(answer.await.unwrap().status(), wanted, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_are_read_up_to_the_limit() {
     let mut harness = Harness::new();
     harness.bind("/", false, false).await;

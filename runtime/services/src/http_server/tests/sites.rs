@@ -154,6 +154,71 @@ async fn pages_of_neighbours_do_not_act_for_the_owner() {
 }
 
 #[tokio::test]
+async fn neighbours_do_not_frame_the_owners_pages() {
+    let mut harness = Harness::new();
+    static_page(&mut harness, APP, "/page", false).await;
+    static_page(&mut harness, APP, "/mine", true).await;
+    harness.bind("/app", true, false).await;
+    let secure = json!({"SecureBind": {"path": "/s", "cache": true}});
+    let bound = harness.act(VAULT, &secure, Some(b"page")).await;
+    assert_eq!(bound, json!({"Ok": null}));
+    let cookie = cookie(&harness);
+    let signed_in = [("cookie", cookie.as_str())];
+    let policies = |answer: &HttpResponse| -> Vec<String> {
+        let all = answer.headers().get_all(header::CONTENT_SECURITY_POLICY);
+        all.iter()
+            .map(|policy| policy.to_str().unwrap().to_owned())
+            .collect()
+    };
+    let get = async |subdomain, path: String, headers: &[(&str, &str)]| {
+        policies(&at(&harness, subdomain, Method::GET, &path, headers).await)
+    };
+    let ours = "frame-ancestors 'self'";
+    assert!(get(None, format!("/{APP}/page"), &[]).await.is_empty());
+    assert_eq!(get(None, format!("/{APP}/mine"), &signed_in).await, [ours]);
+    // The page that asks for the password is in no frame at all.
+    for path in [format!("/{APP}/mine"), "/login".to_owned()] {
+        let policy = &get(None, path, &[]).await[0];
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    }
+    let login = json!({"password_hash": hash_text(PASSWORD), "subdomain": VAULT});
+    let login = request(Method::POST, "/login", &[], login.to_string());
+    let answer = harness.server.handle(login, Origin::Public).await;
+    let own = answer.headers()[header::SET_COOKIE].to_str().unwrap();
+    let own = [("cookie", own.split(';').next().unwrap())];
+    let above = "frame-ancestors 'self' http://alice.localhost:8000";
+    let path = format!("/{VAULT}/s");
+    assert_eq!(get(Some(LABEL), path, &own).await, [above]);
+
+    let tunnel = "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*";
+    for (origin, set, wanted) in [
+        (Origin::Public, None, &[ours][..]),
+        (Origin::Tunnel, None, &[tunnel]),
+        (
+            Origin::Public,
+            Some("default-src 'self'"),
+            &["default-src 'self'", ours],
+        ),
+        (
+            Origin::Public,
+            Some("frame-ancestors https://friend.example"),
+            &["frame-ancestors https://friend.example"],
+        ),
+    ] {
+        let asked = request(Method::GET, &format!("/{APP}/app"), &signed_in, "");
+        let answer = harness.begin(asked, origin);
+        let message = harness.sent.recv().await.unwrap();
+        let mut headers = serde_json::Map::new();
+        if let Some(set) = set {
+            headers.insert("content-security-policy".to_owned(), set.into());
+        }
+        let reply = json!({"status": 200, "headers": headers});
+        harness.answer(&message, reply.to_string(), None);
+        assert_eq!(policies(&answer.await.unwrap()), wanted);
+    }
+}
+
+#[tokio::test]
 async fn signing_out_takes_the_cookies_back() {
     let mut harness = Harness::with(config(true));
     let cookie = "kinode-auth_alice.dev=a; other=b; kinode-auth_alice.dev@vault:my-pkg:alice.dev=c; \
