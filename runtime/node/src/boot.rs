@@ -106,6 +106,9 @@ async fn assemble(
     });
     let port: Arc<dyn KernelPort> = kernel.clone();
     let vfs = open_files(host, &spec, &port, &quota, tasks).await?;
+    let signed_out = http_server::SignedOut::load(keyspace.clone())
+        .await
+        .map_err(|error| storage(&error))?;
     let http = HttpServer::new(
         http_server::Config {
             our: spec.name.clone(),
@@ -113,6 +116,7 @@ async fn assemble(
             login: spec.login.clone(),
             public_message_bytes: spec.limits.public_message_bytes,
             local_message_bytes: spec.limits.local_message_bytes,
+            signed_out,
             tls: host.tls,
             hashing: host.hashing.clone(),
         },

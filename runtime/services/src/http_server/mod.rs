@@ -44,6 +44,7 @@ use crate::{Delivery, Inbox, KernelPort, Sending, Service, Share, module};
 use body::{Budget, Limits};
 use client::Standing;
 use login::Login;
+pub use login::SignedOut;
 use routes::Routes;
 use site::Subdomains;
 use sockets::Sockets;
@@ -78,6 +79,8 @@ pub struct Config {
     pub public_message_bytes: u64,
     /// Largest request body through the tunnel.
     pub local_message_bytes: u64,
+    /// The logins that were given up.
+    pub signed_out: SignedOut,
     /// Whether the public reaches the node by TLS.
     pub tls: bool,
     /// Permits for hashing a password (a memory-hungry hash); one semaphore
@@ -139,6 +142,7 @@ impl HttpServer {
                 &config.our,
                 config.login.clone(),
                 &config.jwt_secret,
+                config.signed_out.clone(),
             ))),
             public_bodies: Budget::new(Limits {
                 all: config.public_message_bytes.saturating_mul(PUBLIC_BODIES),

@@ -56,7 +56,7 @@ impl HttpServer {
             }
         }
         if path == LOGOUT_PATH && head.method == Method::POST && !self.is_bound(&path) {
-            return self.logout(&head, origin);
+            return Box::pin(self.logout(&head, origin)).await;
         }
         let Some(found) = self.find(&self.routes, &path).await else {
             return respond::empty(StatusCode::NOT_FOUND);

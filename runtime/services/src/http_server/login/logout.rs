@@ -1,7 +1,8 @@
 //! Signing out: the way for people, which published runtimes do not have.
 //!
-//! The cookies of the browser that asks are taken back, and WebSockets opened
-//! with them end. Only a page of the node itself can ask.
+//! The cookies of the browser that asks are taken back and worth nothing from
+//! then on, whoever else has them, and WebSockets opened with them end. Only a
+//! page of the node itself can ask.
 
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use http::request::Parts;
@@ -17,7 +18,7 @@ const MAX_COOKIES: usize = 16;
 
 impl HttpServer {
     /// Answers `POST /logout`.
-    pub(in super::super) fn logout(&self, head: &Parts, origin: Origin) -> HttpResponse {
+    pub(in super::super) async fn logout(&self, head: &Parts, origin: Origin) -> HttpResponse {
         if is_anothers_page(head, origin) {
             let sentence = "This page may not act for the node's owner.\n".to_owned();
             return respond::text(StatusCode::FORBIDDEN, sentence);
@@ -34,13 +35,16 @@ impl HttpServer {
                 answer.headers_mut().append(SET_COOKIE, gone);
             }
         }
-        for session in self
-            .login()
-            .tokens
-            .sessions(&head.headers, self.clock.now())
-        {
-            self.sockets.sign_out(Some(&session));
+        let now = self.clock.now();
+        let ended = self.login().tokens.sessions(&head.headers, now);
+        if ended.is_empty() {
+            return answer;
         }
+        self.config.signed_out.add(&ended, now);
+        for (session, _) in &ended {
+            self.sockets.sign_out(Some(session));
+        }
+        self.config.signed_out.save().await;
         answer
     }
 }

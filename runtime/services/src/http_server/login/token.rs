@@ -10,7 +10,7 @@ use node_types::{NodeName, ProcessId, alias};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Session;
+use super::{Session, SignedOut};
 
 /// How long a login lasts: 26 weeks.
 const LIFETIME_SECONDS: u64 = 26 * 7 * 24 * 3600;
@@ -24,6 +24,9 @@ struct Claims {
     username: String,
     subdomain: Option<String>,
     expiration: u64,
+    /// Tells logins of the same second apart. Tokens made before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
 }
 
 /// Makes and checks login cookies of one node.
@@ -32,6 +35,7 @@ pub(in super::super) struct Tokens {
     signing: EncodingKey,
     checking: DecodingKey,
     validation: Validation,
+    signed_out: SignedOut,
 }
 
 impl fmt::Debug for Tokens {
@@ -43,7 +47,7 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(our: &NodeName, secret: &Secret<[u8; 32]>) -> Self {
+    pub(super) fn new(our: &NodeName, secret: &Secret<[u8; 32]>, signed_out: SignedOut) -> Self {
         // Only this algorithm; the claims are not the registered ones, so
         // they are checked here and not by the library.
         let mut validation = Validation::new(Algorithm::HS256);
@@ -55,6 +59,7 @@ impl Tokens {
             signing: EncodingKey::from_secret(secret.expose()),
             checking: DecodingKey::from_secret(secret.expose()),
             validation,
+            signed_out,
         }
     }
 
@@ -65,10 +70,11 @@ impl Tokens {
         }
     }
 
-    /// The value of a Set-Cookie header for a fresh login.
+    /// The value of a Set-Cookie header for a fresh login; `nonce` is random.
     pub(super) fn cookie(
         &self,
         subdomain: Option<&ProcessId>,
+        nonce: u128,
         now: Timestamp,
         secure: bool,
     ) -> Option<String> {
@@ -76,6 +82,7 @@ impl Tokens {
             username: self.our.to_string(),
             subdomain: subdomain.map(ToString::to_string),
             expiration: u64::try_from(now.unix_timestamp()).ok()? + LIFETIME_SECONDS,
+            jti: Some(format!("{nonce:032x}")),
         };
         let header = Header::new(Algorithm::HS256);
         let token = jsonwebtoken::encode(&header, &claims, &self.signing).ok()?;
@@ -106,8 +113,9 @@ impl Tokens {
         self.accepted(headers, subdomain, now).map(session_of)
     }
 
-    /// All logins that `headers` carry, whatever they are for.
-    pub(super) fn sessions(&self, headers: &HeaderMap, now: Timestamp) -> Vec<Session> {
+    /// All logins that `headers` carry, whatever they are for, and when they
+    /// expire.
+    pub(super) fn sessions(&self, headers: &HeaderMap, now: Timestamp) -> Vec<(Session, u64)> {
         let own = self.cookie_name(None);
         cookies(headers)
             .filter(|(given, _)| {
@@ -115,8 +123,10 @@ impl Tokens {
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
             })
             .take(MAX_CANDIDATES)
-            .filter(|(_, token)| self.claims(token, now).is_some())
-            .map(|(_, token)| session_of(token))
+            .filter_map(|(_, token)| {
+                let claims = self.claims(token, now)?;
+                Some((session_of(token), claims.expiration))
+            })
             .collect()
     }
 
@@ -147,7 +157,7 @@ impl Tokens {
         claimed.as_ref() == subdomain
     }
 
-    /// What a token of ours says that has not expired.
+    /// What a token of ours says that has neither expired nor been given up.
     fn claims(&self, token: &str, now: Timestamp) -> Option<Claims> {
         if token.len() > MAX_TOKEN {
             return None;
@@ -156,7 +166,7 @@ impl Tokens {
         let claims = decoded.ok()?.claims;
         let now = u64::try_from(now.unix_timestamp()).unwrap_or(u64::MAX);
         let ours = claims.username == self.our.as_str() && claims.expiration > now;
-        ours.then_some(claims)
+        (ours && !self.signed_out.contains(&session_of(token))).then_some(claims)
     }
 }
 
@@ -169,8 +179,10 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         .filter_map(|pair| pair.trim().split_once('='))
 }
 
+/// By what is signed: other spellings of the signature are the same login.
 fn session_of(token: &str) -> Session {
-    Session(Sha256::digest(token.as_bytes()).into())
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+    Session(Sha256::digest(signed.as_bytes()).into())
 }
 
 /// Whether a client's cookie name is ours; pages of published apps may spell

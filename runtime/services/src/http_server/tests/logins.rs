@@ -196,3 +196,24 @@ async fn secure_paths_need_their_own_cookie() {
     harness.answer(&message, r#"{"status":200,"headers":{}}"#, None);
     assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_login_that_was_given_up_is_worth_nothing() {
+    let mut harness = Harness::new();
+    harness.bind("/mine", true, false).await;
+    let (gone, other) = (cookie(&harness), cookie(&harness));
+    assert_ne!(gone, other, "two logins of the same second");
+    let out = request(Method::POST, "/logout", &[("Cookie", &gone)], "");
+    let answer = harness.server.handle(out, Origin::Public).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let asked = |cookie: &str| {
+        let path = format!("/{APP}/mine");
+        request(Method::GET, &path, &[("Cookie", cookie)], "")
+    };
+    let page = harness.server.handle(asked(&gone), Origin::Public).await;
+    assert!(text(page).await.contains("Sign in"));
+    let answer = harness.begin(asked(&other), Origin::Public);
+    let message = harness.sent.recv().await.unwrap();
+    harness.answer(&message, r#"{"status":200,"headers":{}}"#, None);
+    assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+}

@@ -53,6 +53,7 @@ fn config(tls: bool) -> Config {
         },
         public_message_bytes: PUBLIC_LIMIT,
         local_message_bytes: LOCAL_LIMIT,
+        signed_out: SignedOut::default(),
         tls,
         hashing: Arc::new(Semaphore::new(HASHING_PERMITS)),
     }
