@@ -8,8 +8,10 @@
 //!
 //! One file per concern: [`routes`] (table), [`path`] (spellings), [`actions`]
 //! (requests of processes), [`request`] (order of processing), [`app`]
-//! (messages to apps), [`rpc`], [`login`], [`serve`] (connections), [`site`]
-//! (hosts and origins), [`sockets`] (WebSockets).
+//! (messages to apps), [`cookies`] (which apps see), [`rpc`], [`login`],
+//! [`serve`] (connections), [`site`] (hosts and origins), [`local`] (what is
+//! for the owner's machine), [`framing`] (whose pages show ours), [`client`]
+//! and [`body`] (who may take how much), [`sockets`] (WebSockets).
 
 mod actions;
 mod app;

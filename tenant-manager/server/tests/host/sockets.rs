@@ -126,8 +126,13 @@ impl Home {
 
     /// The same as a page of the owner's does.
     async fn page(&self) -> Socket {
-        let origin = format!("http://{}", self.owner.authority(&self.host));
-        let cookie = self.owner.cookie().unwrap();
+        self.page_of(&self.owner).await
+    }
+
+    /// The same in another browser of the owner's.
+    async fn page_of(&self, browser: &Visitor) -> Socket {
+        let origin = format!("http://{}", browser.authority(&self.host));
+        let cookie = browser.cookie().unwrap();
         let headers = [("cookie", cookie), ("origin", origin.as_str())];
         self.open("/", &headers).await.unwrap()
     }
@@ -172,6 +177,9 @@ async fn a_page_is_live_over_its_websocket() {
     }
     // Signing out ends the page's sockets, and only those of this browser.
     let other = Visitor::owner(&home.host, &home.api, "alice").await;
+    assert_ne!(other.cookie(), home.owner.cookie());
+    let mut elsewhere = home.page_of(&other).await;
+    let before = elsewhere.count().await;
     let answer = home
         .owner
         .send(&home.host, Method::POST, "/logout", "", &[])
@@ -183,8 +191,24 @@ async fn a_page_is_live_over_its_websocket() {
             .unwrap()
             .contains("Max-Age=0")
     );
-    assert_eq!(one.close_code().await, 1008);
-    assert!(other.cookie() != home.owner.cookie() || two.close_code().await == 1008);
+    for mut socket in [one, two] {
+        assert_eq!(socket.close_code().await, 1008);
+    }
+    elsewhere.send(Message::text("more")).await;
+    assert_eq!(elsewhere.count().await, before + 1);
+    // Who kept the cookie has nothing of it, also after a night's sleep.
+    let origin = format!("http://{authority}");
+    let kept = [cookie, ("origin", origin.as_str())];
+    assert!(home.open("/", &kept).await.is_err());
+    home.api.act("/nodes/alice/hibernate").await;
+    home.api.wait_for_status("alice", "hibernated").await;
+    eventually("the other login", PATIENCE, async || {
+        let cookie = ("cookie", other.cookie().unwrap());
+        let opened = home.open("/", &[cookie, kept[1]]).await;
+        opened.is_ok().then_some(())
+    })
+    .await;
+    assert!(home.open("/", &kept).await.is_err());
 }
 
 #[tokio::test]
