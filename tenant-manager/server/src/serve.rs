@@ -25,8 +25,9 @@ use crate::wiring::{self, Listeners, Prepared};
 
 /// How long nodes may take to stop when the host goes down.
 const NODES_GRACE: Duration = Duration::from_secs(10);
-/// How long doors may take to tell their users and close.
-const DOORS_GRACE: Duration = Duration::from_secs(5);
+/// How long doors may take to tell their users and close; more than each of
+/// them gives its own connections.
+const DOORS_GRACE: Duration = Duration::from_secs(8);
 /// How long the rest may take.
 const REST_GRACE: Duration = Duration::from_secs(5);
 
@@ -136,6 +137,7 @@ async fn serve(
     );
 
     let failed = tokio::select! {
+        biased;
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
         reason = host.failed() => Some(reason),
