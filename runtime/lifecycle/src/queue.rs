@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// What a queue may hold.
@@ -29,15 +28,48 @@ struct State<T> {
     cost: usize,
     closed: bool,
     receiver: Option<Waker>,
-    /// Senders waiting in [`Sender::send`].
-    waiting: usize,
+    /// Senders in [`Sender::send_within`], in the order in which they came.
+    waiting: VecDeque<Waiting>,
+    /// The next of them gets this id.
+    next_waiting: u64,
+}
+
+/// A sender that waits for room.
+#[derive(Debug)]
+struct Waiting {
+    id: u64,
+    cost: usize,
+    share: Bounds,
+    /// Absent once it has been woken; the room it will take is then kept in
+    /// mind for it.
+    waker: Option<Waker>,
 }
 
 impl<T> State<T> {
-    /// Counts an item as gone; whether a sender waits for its room.
-    fn release(&mut self, cost: usize) -> bool {
+    /// Counts an item as gone; whom that wakes.
+    fn release(&mut self, cost: usize) -> Vec<Waker> {
         self.cost = self.cost.saturating_sub(cost);
-        self.waiting > 0
+        self.admit()
+    }
+
+    /// The wakers of those senders who find room now, and of no others: a
+    /// flood that waits costs nothing while there is none.
+    fn admit(&mut self) -> Vec<Waker> {
+        let (mut items, mut cost) = (self.items.len(), self.cost);
+        let mut admitted = Vec::new();
+        for waiting in &mut self.waiting {
+            if !self.closed && !has_room(items, cost, waiting.cost, waiting.share) {
+                continue;
+            }
+            (items, cost) = (items + 1, cost.saturating_add(waiting.cost));
+            admitted.extend(waiting.waker.take());
+        }
+        admitted
+    }
+
+    fn waiting(&mut self, id: u64) -> Option<&mut Waiting> {
+        let at = self.waiting.binary_search_by_key(&id, |waiting| waiting.id);
+        self.waiting.get_mut(at.ok()?)
     }
 
     /// Has the receiver woken by the next item.
@@ -46,6 +78,18 @@ impl<T> State<T> {
             Some(waker) if waker.will_wake(context.waker()) => {}
             slot => *slot = Some(context.waker().clone()),
         }
+    }
+}
+
+/// Whether an item of `cost` may join `items` others. Into an empty queue
+/// anything may.
+fn has_room(items: usize, held: usize, cost: usize, share: Bounds) -> bool {
+    items == 0 || (items < share.items && held.saturating_add(cost) <= share.cost)
+}
+
+fn wake(wakers: Vec<Waker>) {
+    for waker in wakers {
+        waker.wake();
     }
 }
 
@@ -60,7 +104,6 @@ struct Queued<T> {
 struct Shared<T> {
     bounds: Bounds,
     state: Mutex<State<T>>,
-    room: Notify,
 }
 
 /// Puts items in. Clones feed the same queue.
@@ -88,12 +131,12 @@ pub fn channel<T>(bounds: Bounds) -> (Sender<T>, Receiver<T>) {
         cost: 0,
         closed: false,
         receiver: None,
-        waiting: 0,
+        waiting: VecDeque::new(),
+        next_waiting: 0,
     };
     let shared = Arc::new(Shared {
         bounds,
         state: Mutex::new(state),
-        room: Notify::new(),
     });
     (Sender(shared.clone()), Receiver(shared))
 }
@@ -124,10 +167,7 @@ impl<T> Sender<T> {
             if state.closed {
                 return Err(NotSent::Closed(item));
             }
-            let fits = state.items.is_empty()
-                || (state.items.len() < share.items
-                    && state.cost.saturating_add(cost) <= share.cost);
-            if !fits {
+            if !has_room(state.items.len(), state.cost, cost, share) {
                 return Err(NotSent::Full(item));
             }
             state.cost = state.cost.saturating_add(cost);
@@ -162,19 +202,29 @@ impl<T> Sender<T> {
     ///
     /// # Cancel-Safety
     /// Safe, but the item is lost.
-    pub async fn send_within(&self, mut item: T, cost: usize, share: Bounds) -> Result<(), T> {
-        loop {
-            let room = self.0.room.notified();
-            tokio::pin!(room);
-            room.as_mut().enable();
-            let _waiting = Waiting::new(&self.0);
-            match self.try_send_within(item, cost, share) {
-                Ok(()) => return Ok(()),
-                Err(NotSent::Closed(back)) => return Err(back),
-                Err(NotSent::Full(back)) => item = back,
+    pub async fn send_within(&self, item: T, cost: usize, share: Bounds) -> Result<(), T> {
+        let mut item = match self.try_send_within(item, cost, share) {
+            Ok(()) => return Ok(()),
+            Err(NotSent::Closed(back)) => return Err(back),
+            Err(NotSent::Full(back)) => Some(back),
+        };
+        let place = Place::take(&self.0, cost, share);
+        std::future::poll_fn(|context| {
+            // Before the try, so that no room that comes after it is missed.
+            place.wait(context);
+            let Some(mine) = item.take() else {
+                return Poll::Pending;
+            };
+            match self.try_send_within(mine, cost, share) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(NotSent::Closed(back)) => Poll::Ready(Err(back)),
+                Err(NotSent::Full(back)) => {
+                    item = Some(back);
+                    Poll::Pending
+                }
             }
-            room.await;
-        }
+        })
+        .await
     }
 
     /// Whether nobody receives any more.
@@ -196,34 +246,57 @@ impl<T> Sender<T> {
     }
 }
 
-/// Counts a waiting sender, so that a receiver without any skips the wake-up.
-struct Waiting<'a, T>(&'a Shared<T>);
+/// A place among the waiting senders until dropped.
+struct Place<'a, T> {
+    shared: &'a Shared<T>,
+    id: u64,
+}
 
-impl<'a, T> Waiting<'a, T> {
-    fn new(shared: &'a Shared<T>) -> Self {
-        shared.state.lock().waiting += 1;
-        Self(shared)
+impl<'a, T> Place<'a, T> {
+    fn take(shared: &'a Shared<T>, cost: usize, share: Bounds) -> Self {
+        let mut state = shared.state.lock();
+        let id = state.next_waiting;
+        state.next_waiting += 1;
+        state.waiting.push_back(Waiting {
+            id,
+            cost,
+            share,
+            waker: None,
+        });
+        drop(state);
+        Self { shared, id }
+    }
+
+    fn wait(&self, context: &Context<'_>) {
+        if let Some(waiting) = self.shared.state.lock().waiting(self.id) {
+            waiting.waker = Some(context.waker().clone());
+        }
     }
 }
 
-impl<T> Drop for Waiting<'_, T> {
+impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
-        self.0.state.lock().waiting -= 1;
+        let wakers = {
+            let mut state = self.shared.state.lock();
+            let id = self.id;
+            state.waiting.retain(|waiting| waiting.id != id);
+            // The room it was woken for may suit another.
+            state.admit()
+        };
+        wake(wakers);
     }
 }
 
 impl<T> Receiver<T> {
     /// The oldest item and when it arrived, if there is one.
     pub fn try_recv(&mut self) -> Option<(T, Instant)> {
-        let (queued, wake) = {
+        let (queued, wakers) = {
             let mut state = self.0.state.lock();
             let queued = state.items.pop_front()?;
-            let wake = state.release(queued.cost);
-            (queued, wake)
+            let wakers = state.release(queued.cost);
+            (queued, wakers)
         };
-        if wake {
-            self.0.room.notify_waiters();
-        }
+        wake(wakers);
         Some((queued.item, queued.arrived))
     }
 
@@ -272,7 +345,7 @@ impl<T> Receiver<T> {
         seen: &mut usize,
         pick: &mut impl FnMut(&T, Instant) -> bool,
     ) -> Poll<Option<(T, Instant)>> {
-        let (queued, wake) = {
+        let (queued, wakers) = {
             let mut state = self.0.state.lock();
             let mut unseen = state.items.range(*seen..);
             let Some(at) = unseen.position(|queued| pick(&queued.item, queued.arrived)) else {
@@ -286,12 +359,10 @@ impl<T> Receiver<T> {
             let Some(queued) = state.items.remove(*seen + at) else {
                 return Poll::Ready(None);
             };
-            let wake = state.release(queued.cost);
-            (queued, wake)
+            let wakers = state.release(queued.cost);
+            (queued, wakers)
         };
-        if wake {
-            self.0.room.notify_waiters();
-        }
+        wake(wakers);
         Poll::Ready(Some((queued.item, queued.arrived)))
     }
 
@@ -311,8 +382,12 @@ impl<T> Receiver<T> {
 
     /// Refuses new items; those queued can still be taken.
     pub fn close(&mut self) {
-        self.0.state.lock().closed = true;
-        self.0.room.notify_waiters();
+        let wakers = {
+            let mut state = self.0.state.lock();
+            state.closed = true;
+            state.admit()
+        };
+        wake(wakers);
     }
 }
 

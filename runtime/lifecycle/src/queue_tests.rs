@@ -107,3 +107,74 @@ async fn closing_gives_items_back_to_senders() {
     assert_eq!(waiting.await, Err(2));
     assert_eq!(sender.try_send(3, 1), Err(NotSent::Closed(3)));
 }
+
+/// A sender that waits, and whether it has been woken.
+struct Sending<F> {
+    future: std::pin::Pin<Box<F>>,
+    woken: Arc<Flag>,
+}
+
+#[derive(Default)]
+struct Flag(std::sync::atomic::AtomicBool);
+
+impl std::task::Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl<F: Future> Sending<F> {
+    fn begin(future: F) -> Self {
+        Self {
+            future: Box::pin(future),
+            woken: Arc::default(),
+        }
+    }
+
+    fn poll(&mut self) -> Poll<F::Output> {
+        let waker = self.woken.clone().into();
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    fn is_woken(&self) -> bool {
+        self.woken.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn only_who_finds_room_is_woken() {
+    let (sender, mut receiver) = channel(BOUNDS);
+    let share = Bounds { items: 1, cost: 10 };
+    sender.try_send(1, 1).unwrap();
+    sender.try_send(2, 1).unwrap();
+    let mut small = Sending::begin(sender.send_within(3, 1, share));
+    let mut large = Sending::begin(sender.send(4, 10));
+    let mut last = Sending::begin(sender.send(5, 1));
+    assert!(small.poll().is_pending() && large.poll().is_pending() && last.poll().is_pending());
+    assert_eq!(receiver.try_recv().unwrap().0, 1);
+    assert_eq!(
+        [small.is_woken(), large.is_woken(), last.is_woken()],
+        [false, false, true]
+    );
+    // It goes, and its room with it: nobody else finds any.
+    drop(last);
+    assert!(!small.is_woken() && !large.is_woken());
+    assert_eq!(receiver.try_recv().unwrap().0, 2);
+    assert!(small.is_woken() && !large.is_woken());
+    assert!(small.poll().is_ready());
+    assert_eq!(receiver.try_recv().unwrap().0, 3);
+    assert!(large.is_woken() && large.poll().is_ready());
+}
+
+#[tokio::test]
+async fn the_room_of_one_who_gave_up_is_anothers() {
+    let (sender, mut receiver) = channel(BOUNDS);
+    sender.try_send(1, 10).unwrap();
+    let mut first = Sending::begin(sender.send(2, 10));
+    let mut second = Sending::begin(sender.send(3, 10));
+    assert!(first.poll().is_pending() && second.poll().is_pending());
+    assert_eq!(receiver.try_recv().unwrap().0, 1);
+    assert!(first.is_woken() && !second.is_woken());
+    drop(first);
+    assert!(second.is_woken() && second.poll().is_ready());
+}
