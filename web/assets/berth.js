@@ -189,21 +189,53 @@
     return found;
   };
 
-  let stream;
+  // Shortest and longest pause before asking again, milliseconds.
+  const PAUSES = [1000, 60000];
+  // After so many failures the page says that it may be out of date.
+  const MANY = 3;
+  const stale = document.createElement("div");
+  stale.className = "note stale";
+  stale.hidden = true;
+  const told = stale.appendChild(document.createElement("p"));
+  told.textContent = "This page does not follow your nodes just now, so it may be out of date. It goes on trying.";
+  watched.prepend(stale);
+
+  let stream, waiting, failures = 0;
+  const works = () => {
+    failures = 0;
+    if (stale.hidden) return;
+    stale.hidden = true;
+    announce("This page follows your nodes again.");
+  };
+  const failed = () => {
+    failures += 1;
+    if (failures < MANY || !stale.hidden) return;
+    stale.hidden = false;
+    announce(told.textContent);
+  };
   const watch = () => {
+    clearTimeout(waiting);
     stream = new EventSource("/api/v1/events");
     stream.addEventListener("nodes", (event) => {
+      works();
       const { items } = JSON.parse(event.data);
       const ours = items.filter(({ label }) => watched.dataset.watch === "*" || label === watched.dataset.watch);
       const seen = ours.map(({ label, status }) => `${label}:${status}`).join(" ");
       if (seen !== watched.dataset.seen) refresh();
     });
-    stream.addEventListener("error", () => {
-      // Refused for good: the session has ended, or too many windows watch.
-      if (stream.readyState === EventSource.CLOSED) refresh();
+    stream.addEventListener("error", ({ target }) => {
+      if (target !== stream) return;
+      failed();
+      // A browser asks again by itself unless it was refused: the session has
+      // ended, too many windows watch, or the host is busy.
+      if (target.readyState !== EventSource.CLOSED) return;
+      unwatch();
+      refresh();
+      const pause = Math.min(PAUSES[0] * 2 ** failures, PAUSES[1]);
+      waiting = setTimeout(watch, pause * (0.5 + Math.random() / 2));
     });
   };
-  const unwatch = () => { stream?.close(); stream = undefined; };
+  const unwatch = () => { clearTimeout(waiting); stream?.close(); stream = undefined; };
   // A browser has few connections to one host: hidden windows give theirs back.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) unwatch();

@@ -48,7 +48,8 @@ pub struct RateLimits {
     pub names: Rate,
     /// Signing in to a node, by password or by a link that does not work.
     pub node_sign_in: Rate,
-    /// Whether clients on this machine are counted too.
+    /// Whether clients on this machine are counted too, here and in the bounds
+    /// of what one address may have at once.
     pub count_loopback: bool,
 }
 
@@ -265,10 +266,11 @@ impl FromStr for Network {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn options(domain: &str, node_domain: &str) -> Options {
+    /// The settings of tests.
+    pub(crate) fn options(domain: &str, node_domain: &str) -> Options {
         Options {
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
             domain: domain.to_owned(),

@@ -20,7 +20,7 @@ use node_services::http_server::HttpServer;
 use node_services::net::Network;
 use node_services::state::StateStore;
 use node_services::vfs::Vfs;
-use node_services::{Delivery, KernelPort, NodeEvent, Sending, module};
+use node_services::{Delivery, KernelPort, NodeEvent, Sending, Share, module};
 use node_types::{Address, Capability, Edition, KernelMessage, MessageId, NodeName, ProcessId};
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
@@ -187,8 +187,8 @@ impl KernelPort for Kernel {
         self.send_from_module(message)
     }
 
-    fn send_when_room(&self, message: KernelMessage) -> Sending {
-        self.send_when_room_from_module(message)
+    fn send_when_room(&self, message: KernelMessage, share: Share) -> Sending {
+        self.send_when_room_from_module(message, share)
     }
 
     fn new_message_id(&self) -> MessageId {

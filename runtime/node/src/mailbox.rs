@@ -2,7 +2,8 @@
 //!
 //! Bounded in messages and bytes. A full mailbox parks a sending *process* for
 //! a while and refuses a *module* at once (`routing`). Other nodes get a share
-//! only, so that they never keep a process of this node waiting.
+//! only, so that they never keep a process of this node waiting, and so do the
+//! senders behind the HTTP module, each less than those who matter more.
 
 #![expect(
     clippy::result_large_err,
@@ -10,6 +11,7 @@
 )]
 
 use lifecycle::queue::{self, Bounds, NotSent};
+use node_services::Share;
 use node_types::{KernelMessage, MessageId, SendErrorKind};
 
 const MIB: usize = 1 << 20;
@@ -23,6 +25,22 @@ pub(crate) const PROCESS_BOUNDS: Bounds = Bounds {
 const PROCESS_SHARE: Bounds = Bounds {
     items: 512,
     cost: 16 * MIB,
+};
+/// What frames of strangers may fill of it. Below what other nodes may, and
+/// room for one message of the largest size.
+const STRANGERS_FRAMES: Bounds = Bounds {
+    items: 256,
+    cost: 12 * MIB,
+};
+/// What requests of strangers may fill of it.
+const STRANGERS_REQUESTS: Bounds = Bounds {
+    items: 640,
+    cost: 20 * MIB,
+};
+/// What frames of the owner may fill of it.
+const OWNERS_FRAMES: Bounds = Bounds {
+    items: 832,
+    cost: 26 * MIB,
 };
 /// Of a module, which serves every process of the node.
 pub(crate) const MODULE_BOUNDS: Bounds = Bounds {
@@ -87,6 +105,47 @@ impl Mailbox {
         }
     }
 
+    /// Queues a message of a module if there is room in `share`.
+    pub(crate) fn try_send_within(
+        &self,
+        message: KernelMessage,
+        share: Share,
+    ) -> Result<(), NotSent<KernelMessage>> {
+        let (cost, share) = (message.cost(), self.bounds_of(share));
+        match self {
+            Self::Process(sender) => {
+                returned(sender.try_send_within(Letter::Message(message), cost, share))
+            }
+            Self::Module(sender) => sender.try_send_within(message, cost, share),
+        }
+    }
+
+    /// Waits for room in `share`; whether the message was queued.
+    ///
+    /// # Cancel-Safety
+    /// Safe, but the message is lost.
+    pub(crate) async fn send_within(&self, message: KernelMessage, share: Share) -> bool {
+        let (cost, share) = (message.cost(), self.bounds_of(share));
+        match self {
+            Self::Process(sender) => {
+                let letter = Letter::Message(message);
+                sender.send_within(letter, cost, share).await.is_ok()
+            }
+            Self::Module(sender) => sender.send_within(message, cost, share).await.is_ok(),
+        }
+    }
+
+    fn bounds_of(&self, share: Share) -> Bounds {
+        match (self, share) {
+            (Self::Process(_), Share::StrangersFrames) => STRANGERS_FRAMES,
+            (Self::Process(_), Share::StrangersRequests) => STRANGERS_REQUESTS,
+            (Self::Process(_), Share::OwnersFrames) => OWNERS_FRAMES,
+            (Self::Process(_), Share::OwnersRequests) => PROCESS_BOUNDS,
+            (Self::Module(_), Share::OwnersRequests) => MODULE_BOUNDS,
+            (Self::Module(_), _) => MODULE_SHARE,
+        }
+    }
+
     /// Queues a message of another node if there is room in their share.
     pub(crate) fn try_send_of_peer(
         &self,
@@ -139,5 +198,62 @@ fn returned(sent: Result<(), NotSent<Letter>>) -> Result<(), NotSent<KernelMessa
         | Err(
             NotSent::Full(Letter::Undelivered { .. }) | NotSent::Closed(Letter::Undelivered { .. }),
         ) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use node_types::{Message, Request};
+
+    use super::*;
+
+    fn message(bytes: usize) -> KernelMessage {
+        let app: node_types::Address = "me.dev@app:test:me.dev".parse().unwrap();
+        KernelMessage {
+            id: MessageId(1),
+            source: app.clone(),
+            target: app,
+            rsvp: None,
+            message: Message::Request(Request {
+                body: vec![0; bytes].into(),
+                ..Request::default()
+            }),
+            lazy_load_blob: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_matters_more_always_finds_room() {
+        for bytes in [0, 1 << 20] {
+            let (sender, mut receiver) = queue::channel(PROCESS_BOUNDS);
+            let mailbox = Mailbox::Process(sender);
+            for share in [
+                Share::StrangersFrames,
+                Share::StrangersRequests,
+                Share::OwnersFrames,
+                Share::OwnersRequests,
+            ] {
+                let mut sent = 0;
+                while mailbox.try_send_within(message(bytes), share).is_ok() {
+                    sent += 1;
+                }
+                assert!(sent >= 5, "{share:?}: {sent} of {bytes} bytes");
+                if share == Share::StrangersFrames {
+                    mailbox.try_send_of_peer(message(bytes)).unwrap();
+                }
+            }
+            assert!(mailbox.try_send(message(bytes)).is_err());
+            // The least waits until there is room in its own share.
+            let waiting = mailbox.send_within(message(bytes), Share::StrangersFrames);
+            tokio::pin!(waiting);
+            while futures::poll!(waiting.as_mut()).is_pending() {
+                receiver.try_recv().unwrap();
+            }
+            let Mailbox::Process(sender) = &mailbox else {
+                panic!("not a process' mailbox");
+            };
+            let left = sender.len();
+            assert!(left <= STRANGERS_FRAMES.items && left * bytes <= STRANGERS_FRAMES.cost);
+        }
     }
 }

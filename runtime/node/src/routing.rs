@@ -1,7 +1,8 @@
 //! Sending: the kernel's verdict, then straight into the receiver's mailbox.
 //!
 //! Runs in the sender's task. A process that meets a full mailbox is parked
-//! (not its thread) for [`PARK`]; a module is never parked.
+//! (not its thread) for [`PARK`]; a module is never parked, but may wait
+//! in a future of its own for room in a share of a mailbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use lifecycle::queue::NotSent;
 use node_kernel::{Verdict, route};
-use node_services::{Delivery, Sending};
+use node_services::{Delivery, Sending, Share};
 use node_types::{Address, KernelMessage, SendErrorKind};
 
 use crate::kernel::Kernel;
@@ -101,29 +102,39 @@ impl Kernel {
                     Delivery::Refused
                 }
             },
-            Destination::Kernel => {
-                let cost = message.cost();
-                match self.module_commands.try_send(message, cost) {
-                    Ok(()) => Delivery::Queued,
-                    Err(_) => Delivery::Refused,
-                }
-            }
+            Destination::Kernel => self.command_from_module(message),
             Destination::Egress => self.send_away_from_module(message),
             Destination::Nowhere => Delivery::Refused,
         }
     }
 
-    /// Sends for a module that keeps the message until there is room for it.
-    pub(crate) fn send_when_room_from_module(&self, message: KernelMessage) -> Sending {
-        let Destination::Mailbox(mailbox) = self.destination(&message) else {
-            return Sending::Done(Delivery::Refused);
+    fn command_from_module(&self, message: KernelMessage) -> Delivery {
+        let cost = message.cost();
+        match self.module_commands.try_send(message, cost) {
+            Ok(()) => Delivery::Queued,
+            Err(_) => Delivery::Refused,
+        }
+    }
+
+    /// Sends for a module that keeps the message until there is room for it in
+    /// the module's share of a mailbox.
+    pub(crate) fn send_when_room_from_module(
+        &self,
+        message: KernelMessage,
+        share: Share,
+    ) -> Sending {
+        let mailbox = match self.destination(&message) {
+            Destination::Mailbox(mailbox) => mailbox,
+            Destination::Kernel => return Sending::Done(self.command_from_module(message)),
+            Destination::Egress => return Sending::Done(self.send_away_from_module(message)),
+            Destination::Nowhere => return Sending::Done(Delivery::Refused),
         };
-        match mailbox.try_send(message) {
+        match mailbox.try_send_within(message, share) {
             Ok(()) => Sending::Done(Delivery::Queued),
             Err(NotSent::Closed(_)) => Sending::Done(Delivery::Refused),
             Err(NotSent::Full(message)) => Sending::Waiting(
                 async move {
-                    if mailbox.send(message).await {
+                    if mailbox.send_within(message, share).await {
                         Delivery::Queued
                     } else {
                         Delivery::Refused

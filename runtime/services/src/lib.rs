@@ -20,7 +20,7 @@ pub mod timer;
 pub mod vfs;
 
 pub use port::{
-    Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Sending, Service, answer, module,
+    Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Sending, Service, Share, answer, module,
     request_from,
 };
 pub use quota::{Charge, DiskQuota, QuotaExceeded};

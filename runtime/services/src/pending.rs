@@ -37,8 +37,13 @@ impl Pending {
 
     /// A ticket for the answer to `id`; `None` when too many wait already.
     pub(crate) fn ticket(self: &Arc<Self>, id: MessageId) -> Option<Ticket> {
+        self.ticket_within(id, self.capacity)
+    }
+
+    /// The same for a caller that leaves the places beyond `most` to others.
+    pub(crate) fn ticket_within(self: &Arc<Self>, id: MessageId, most: usize) -> Option<Ticket> {
         let mut waiting = self.waiting.lock();
-        if waiting.len() >= self.capacity || waiting.contains_key(&id) {
+        if waiting.len() >= most.min(self.capacity) || waiting.contains_key(&id) {
             return None;
         }
         let (sender, answer) = oneshot::channel();

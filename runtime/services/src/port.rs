@@ -25,6 +25,20 @@ pub enum Delivery {
     Refused,
 }
 
+/// How much of a mailbox a patient sender may fill, least first: what is above
+/// is kept for the others. Messages of other nodes stand between the first two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Share {
+    /// Frames of WebSockets that anybody may open.
+    StrangersFrames,
+    /// Requests that anybody may send.
+    StrangersRequests,
+    /// Frames of the owner's WebSockets.
+    OwnersFrames,
+    /// Requests of the owner: all of it.
+    OwnersRequests,
+}
+
 /// What became of a message that its sender keeps until there is room.
 pub enum Sending {
     /// That is settled.
@@ -75,8 +89,9 @@ pub trait KernelPort: Send + Sync + std::fmt::Debug {
     fn send(&self, message: KernelMessage) -> Delivery;
 
     /// [`KernelPort::send`] for a sender that takes nothing more in meanwhile
-    /// and so may wait for room in a mailbox, for as long as there is one.
-    fn send_when_room(&self, message: KernelMessage) -> Sending;
+    /// and so may wait for room in its share of a mailbox, for as long as there
+    /// is a mailbox.
+    fn send_when_room(&self, message: KernelMessage, share: Share) -> Sending;
 
     /// A fresh random message id.
     fn new_message_id(&self) -> MessageId;

@@ -1,6 +1,6 @@
 //! A kernel for tests of modules: records what is sent, with settable rights.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -12,7 +12,7 @@ use node_types::{
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
-use crate::{Delivery, KernelPort, NodeEvent, Sending};
+use crate::{Delivery, KernelPort, NodeEvent, Sending, Share};
 
 /// Events kept for a slow reader; more is skipped, as in the real kernel.
 const EVENTS: usize = 1024;
@@ -26,7 +26,7 @@ pub struct FakePort {
     caps: Mutex<HashMap<ProcessId, HashSet<CapKey>>>,
     editions: Mutex<HashMap<ProcessId, Edition>>,
     refused: Mutex<HashSet<ProcessId>>,
-    full: Mutex<HashMap<ProcessId, Arc<Semaphore>>>,
+    full: Mutex<HashMap<ProcessId, BTreeMap<Share, Arc<Semaphore>>>>,
     prints: Mutex<Vec<(ProcessId, u8, String)>>,
     events: broadcast::Sender<NodeEvent>,
 }
@@ -61,12 +61,14 @@ impl FakePort {
         self.refused.lock().insert(process.parse().unwrap());
     }
 
-    /// Makes the mailbox of `process` full: patient senders wait for one of
-    /// the permits, others are refused nothing.
-    pub fn fill(&self, process: &str) -> Arc<Semaphore> {
+    /// Fills `share` of the mailbox of `process`: patient senders with this
+    /// share or less wait for one of the permits, others are refused nothing.
+    pub fn fill(&self, process: &str, share: Share) -> Arc<Semaphore> {
         let room = Arc::new(Semaphore::new(0));
         let process = process.parse().unwrap();
-        self.full.lock().insert(process, room.clone());
+        let mut full = self.full.lock();
+        let shares = full.entry(process).or_default();
+        shares.insert(share, room.clone());
         room
     }
 
@@ -130,8 +132,15 @@ impl KernelPort for FakePort {
         }
     }
 
-    fn send_when_room(&self, message: KernelMessage) -> Sending {
-        let room = self.full.lock().get(&message.target.process).cloned();
+    fn send_when_room(&self, message: KernelMessage, share: Share) -> Sending {
+        if self.refused.lock().contains(&message.target.process) {
+            return Sending::Done(Delivery::Refused);
+        }
+        let full = self.full.lock();
+        let shares = full.get(&message.target.process);
+        let room = shares.and_then(|shares| shares.range(share..).next());
+        let room = room.map(|(_, room)| room.clone());
+        drop(full);
         let Some(room) = room else {
             return Sending::Done(self.send(message));
         };

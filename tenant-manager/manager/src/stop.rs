@@ -109,6 +109,7 @@ pub(crate) fn begin_purge(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
             tenant.state.lock().purge_at = Some(again);
         } else {
             inner.registry.write().remove(&tenant);
+            inner.slots.feed.removed(tenant.id, tenant.account);
             tracing::info!("the tenant is purged");
         }
         guard.rest();

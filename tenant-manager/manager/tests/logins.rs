@@ -1,5 +1,7 @@
 //! Which password a node asks for.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod common;
 
 use std::sync::mpsc;

@@ -1,9 +1,9 @@
 //! `berth serve`: from configuration to a host that accepts, and back.
 //!
 //! Order up: data directory and packages (as whoever started us), ports,
-//! unprivileged user, database, store, engine, nodes, doors. Order down: doors
-//! stop accepting and tell their users, nodes stop, the store is synced, the
-//! database ends. A second signal ends at once.
+//! unprivileged user, database, store, engine, nodes, doors. Order down: nodes
+//! stop while doors can still tell their users why, doors close, the store is
+//! synced, the database ends. A second signal ends at once.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;

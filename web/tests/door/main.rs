@@ -13,6 +13,7 @@ mod apex;
 mod clients;
 mod dashboard;
 mod drain;
+mod events;
 mod hosts;
 mod nodes;
 mod problems;

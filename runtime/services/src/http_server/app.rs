@@ -10,6 +10,7 @@ use node_api::{HttpResponse, Visit, body};
 use node_types::{KernelMessage, Message};
 use serde::{Deserialize, Serialize};
 
+use super::cookies;
 use super::path::query_pairs;
 use super::respond;
 use super::routes::Found;
@@ -54,9 +55,15 @@ struct FromApp {
 /// The body of the message for the app: `head` in the app's words. `path` is
 /// in lookup form.
 pub(super) fn describe(head: &Parts, path: &str, found: &Found) -> Bytes {
+    let cookies = cookies::for_apps(&head.headers);
     let mut headers = BTreeMap::new();
     for (name, value) in &head.headers {
-        headers.insert(name.as_str(), value.to_str().unwrap_or_default());
+        if name != header::COOKIE {
+            headers.insert(name.as_str(), value.to_str().unwrap_or_default());
+        }
+    }
+    if let Some(cookies) = &cookies {
+        headers.insert(header::COOKIE.as_str(), cookies);
     }
     let incoming = IncomingHttp {
         source_socket_addr: client(head),
@@ -124,7 +131,8 @@ pub(super) fn translate(answer: KernelMessage) -> HttpResponse {
         let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) else {
             continue;
         };
-        if !CONNECTION_HEADERS.contains(&name.as_str()) {
+        let may_set = name != header::SET_COOKIE || value.to_str().is_ok_and(cookies::may_set);
+        if may_set && !CONNECTION_HEADERS.contains(&name.as_str()) {
             headers.insert(name, value);
         }
     }

@@ -1,16 +1,19 @@
 //! Reading request bodies within bounds.
 //!
-//! Owns the node's budget for bodies held in memory. Every byte is charged
-//! before it is kept; the charge is given back when the request is over.
+//! Owns the node's budgets for bodies held in memory. Invariants: every byte
+//! is charged before it is kept; strangers together, and each of them, leave
+//! room for the others. The charge is given back when the request is over.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use node_api::{HttpBody, HttpResponse};
+use parking_lot::Mutex;
 
+use super::client::{Client, Standing};
 use super::respond;
 
 /// Longest silence between two pieces of a body.
@@ -21,14 +24,34 @@ const BODY_TIME: Duration = Duration::from_secs(300);
 /// Bytes of bodies that may be in memory at once.
 #[derive(Debug)]
 pub(super) struct Budget {
-    used: AtomicU64,
-    limit: u64,
+    limits: Limits,
+    held: Mutex<Held>,
 }
 
-/// A share of a budget, given back on drop.
+/// What a budget is for whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Everybody together.
+    pub(super) all: u64,
+    /// Strangers together.
+    pub(super) strangers: u64,
+    /// One stranger, where they can be told apart.
+    pub(super) each: u64,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    all: u64,
+    /// By stranger; without an entry, nothing.
+    each: HashMap<Client, u64>,
+}
+
+/// What one request holds of a budget, given back on drop.
 #[derive(Debug)]
 pub(super) struct Charge<'a> {
     budget: &'a Budget,
+    standing: Standing,
+    client: Client,
     bytes: u64,
 }
 
@@ -46,31 +69,20 @@ pub(super) enum BodyError {
 }
 
 impl Budget {
-    /// A budget of `limit` bytes.
-    pub(super) fn new(limit: u64) -> Self {
+    /// A budget that nothing is taken of.
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
-            used: AtomicU64::new(0),
-            limit,
+            limits,
+            held: Mutex::default(),
         }
     }
 
-    /// Takes `bytes`, unless that is beyond the limit.
-    pub(super) fn take(&self, bytes: u64) -> bool {
-        let fits = |now: u64| now.checked_add(bytes).filter(|new| *new <= self.limit);
-        self.used
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
-            .is_ok()
-    }
-
-    /// Gives back what was taken.
-    pub(super) fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::AcqRel);
-    }
-
-    /// An empty charge.
-    pub(super) fn charge(&self) -> Charge<'_> {
+    /// An empty charge for a request of `client`.
+    pub(super) fn charge(&self, standing: Standing, client: Client) -> Charge<'_> {
         Charge {
             budget: self,
+            standing,
+            client,
             bytes: 0,
         }
     }
@@ -78,17 +90,53 @@ impl Budget {
 
 impl Charge<'_> {
     fn grow(&mut self, bytes: u64) -> Result<(), BodyError> {
-        if !self.budget.take(bytes) {
+        let limits = self.budget.limits;
+        let most = match self.standing {
+            Standing::Stranger => limits.strangers,
+            Standing::Owner => limits.all,
+        };
+        let mut held = self.budget.held.lock();
+        let all = held.all.saturating_add(bytes);
+        if all > most {
             return Err(BodyError::Busy);
         }
+        if self.is_bounded_by_client() {
+            let before = held.each.get(&self.client).copied().unwrap_or_default();
+            let each = before.saturating_add(bytes);
+            if each > limits.each {
+                return Err(BodyError::Busy);
+            }
+            held.each.insert(self.client, each);
+        }
+        held.all = all;
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// Whether nothing is held but this.
+    #[cfg(test)]
+    pub(super) fn is_everything(&self) -> bool {
+        let held = self.budget.held.lock();
+        held.all == self.bytes && held.each.is_empty()
+    }
+
+    fn is_bounded_by_client(&self) -> bool {
+        self.standing == Standing::Stranger && self.client.is_some()
     }
 }
 
 impl Drop for Charge<'_> {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        let mut held = self.budget.held.lock();
+        held.all -= self.bytes;
+        if self.is_bounded_by_client()
+            && let Some(each) = held.each.get_mut(&self.client)
+        {
+            *each -= self.bytes;
+            if *each == 0 {
+                held.each.remove(&self.client);
+            }
+        }
     }
 }
 

@@ -15,6 +15,8 @@ mod actions;
 mod app;
 mod bind_error;
 mod body;
+mod client;
+mod cookies;
 mod login;
 mod path;
 mod request;
@@ -36,8 +38,9 @@ use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
 use crate::pending::Pending;
-use crate::{Delivery, Inbox, KernelPort, Service, module};
-use body::Budget;
+use crate::{Delivery, Inbox, KernelPort, Sending, Service, Share, module};
+use body::{Budget, Limits};
+use client::Standing;
 use login::Login;
 use routes::Routes;
 use site::Subdomains;
@@ -49,8 +52,14 @@ const ANSWER_TIME: Duration = Duration::from_secs(15);
 const READY_TIME: Duration = Duration::from_secs(10);
 /// Most requests that wait for an app at once; the next gets a 503.
 const MAX_PENDING: usize = 1024;
+/// Of these, what strangers may have.
+const STRANGERS_PENDING: usize = 768;
 /// Bodies in memory at once, as a multiple of the largest public one.
 const PUBLIC_BODIES: u64 = 8;
+/// Of these, what strangers may have.
+const STRANGERS_BODIES: u64 = 6;
+/// Of these, what one stranger may have.
+const ONE_STRANGERS_BODIES: u64 = 2;
 /// The same for the tunnel, where one request is body and decoded blob.
 const TUNNEL_BODIES: u64 = 2;
 
@@ -94,6 +103,7 @@ pub struct HttpServer {
     login_turns: Semaphore,
     public_bodies: Budget,
     tunnel_bodies: Budget,
+    login_bodies: Budget,
     /// Whether every process has started; marked changed at each binding
     /// until then, so that requests for paths to come look again.
     ready: watch::Sender<bool>,
@@ -128,8 +138,19 @@ impl HttpServer {
                 config.login.clone(),
                 &config.jwt_secret,
             ))),
-            public_bodies: Budget::new(config.public_message_bytes.saturating_mul(PUBLIC_BODIES)),
-            tunnel_bodies: Budget::new(config.local_message_bytes.saturating_mul(TUNNEL_BODIES)),
+            public_bodies: Budget::new(Limits {
+                all: config.public_message_bytes.saturating_mul(PUBLIC_BODIES),
+                strangers: config.public_message_bytes.saturating_mul(STRANGERS_BODIES),
+                each: config
+                    .public_message_bytes
+                    .saturating_mul(ONE_STRANGERS_BODIES),
+            }),
+            tunnel_bodies: Budget::new(Limits {
+                all: config.local_message_bytes.saturating_mul(TUNNEL_BODIES),
+                strangers: 0,
+                each: 0,
+            }),
+            login_bodies: Budget::new(login::BODIES),
             sockets: Sockets::new(config.public_message_bytes, config.local_message_bytes),
             config,
             address,
@@ -177,19 +198,37 @@ impl HttpServer {
         self.ready.send_if_modified(|ready| !*ready);
     }
 
-    /// Sends `request` and waits for its answer.
-    async fn ask(&self, request: KernelMessage) -> Result<KernelMessage, NoAnswer> {
-        let Some(mut ticket) = self.pending.ticket(request.id) else {
+    /// Sends `request` as soon as its receiver has room for it, and waits for
+    /// its answer; both within [`ANSWER_TIME`].
+    ///
+    /// # Cancel-Safety
+    /// Safe: a request that has not been taken yet is never sent.
+    async fn ask(
+        &self,
+        request: KernelMessage,
+        standing: Standing,
+    ) -> Result<KernelMessage, NoAnswer> {
+        let (share, most) = match standing {
+            Standing::Stranger => (Share::StrangersRequests, STRANGERS_PENDING),
+            Standing::Owner => (Share::OwnersRequests, MAX_PENDING),
+        };
+        let Some(mut ticket) = self.pending.ticket_within(request.id, most) else {
             return Err(NoAnswer::Busy);
         };
-        if self.port.send(request) == Delivery::Refused {
-            return Err(NoAnswer::Refused);
-        }
+        let exchange = async {
+            let delivery = match self.port.send_when_room(request, share) {
+                Sending::Done(delivery) => delivery,
+                Sending::Waiting(delivering) => delivering.await,
+            };
+            match delivery {
+                Delivery::Queued => ticket.answer().await.ok_or(NoAnswer::TimedOut),
+                Delivery::Refused => Err(NoAnswer::Refused),
+            }
+        };
         tokio::select! {
-            answer = tokio::time::timeout(ANSWER_TIME, ticket.answer()) => match answer {
-                Ok(Some(answer)) => Ok(answer),
-                Ok(None) | Err(_) => Err(NoAnswer::TimedOut),
-            },
+            answer = tokio::time::timeout(ANSWER_TIME, exchange) => {
+                answer.unwrap_or(Err(NoAnswer::TimedOut))
+            }
             () = self.tasks.token().cancelled() => Err(NoAnswer::Stopping),
         }
     }

@@ -10,6 +10,7 @@ use node_api::{HttpBody, HttpRequest, HttpResponse, Origin, body};
 use node_types::{Address, Blob, KernelMessage};
 use parking_lot::RwLock;
 
+use super::client::{Standing, client};
 use super::path::{self, RPC_PATH};
 use super::routes::{Content, Flags, Found, Routes};
 use super::site::{is_anothers_page, sent_by_a_foreign_page};
@@ -34,7 +35,7 @@ impl HttpServer {
             }
             if path::lookup_form(raw) == RPC_PATH {
                 let limit = self.config.local_message_bytes;
-                let mut charge = self.tunnel_bodies.charge();
+                let mut charge = self.tunnel_bodies.charge(Standing::Owner, None);
                 return match bodies::read(body, declared(&head), limit, &mut charge).await {
                     Ok(text) => Box::pin(self.rpc(text)).await,
                     Err(error) => error.response(),
@@ -137,13 +138,14 @@ impl HttpServer {
             Origin::Public => (self.config.public_message_bytes, &self.public_bodies),
             Origin::Tunnel => (self.config.local_message_bytes, &self.tunnel_bodies),
         };
-        let mut charge = budget.charge();
+        let standing = Standing::of(found.route.flags.as_ref(), origin);
+        let mut charge = budget.charge(standing, client(head));
         let bytes = match bodies::read(body, declared(head), limit, &mut charge).await {
             Ok(bytes) => bytes,
             Err(error) => return error.response(),
         };
         let message = self.message_for(found, app::describe(head, path, found), bytes);
-        match self.ask(message).await {
+        match self.ask(message, standing).await {
             Ok(answer) => app::translate(answer),
             Err(NoAnswer::Refused | NoAnswer::TimedOut) => {
                 respond::empty(StatusCode::REQUEST_TIMEOUT)

@@ -18,6 +18,7 @@ use node_api::{BoxError, HttpBody, HttpResponse, body};
 use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Request, alias};
 use serde::Deserialize;
 
+use super::client::Standing;
 use super::{HttpServer, NoAnswer, respond};
 
 /// Bytes of answer turned into text at a time; a multiple of three, so that
@@ -109,7 +110,7 @@ impl HttpServer {
             self.port.send(message);
             return respond::empty(StatusCode::OK);
         }
-        match self.ask(message).await {
+        match self.ask(message, Standing::Owner).await {
             Ok(answer) => reply(answer),
             Err(NoAnswer::Busy) => respond::busy("Too many requests are waiting for an answer."),
             Err(NoAnswer::Refused | NoAnswer::TimedOut) => {

@@ -25,6 +25,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// session is noticed.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 
+/// What whoever has too many streams is told to wait.
+const FULL_RETRY: Duration = Duration::from_secs(10);
+
 /// What one stream holds.
 struct Watching {
     app: Arc<App>,
@@ -49,22 +52,15 @@ pub(in crate::api) async fn watch(
     Caller(principal): Caller,
     _: NoInput,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let counted = app.streams.enter(principal.account()).ok_or_else(|| {
+    let watching = Watching::new(app, principal).ok_or_else(|| {
         Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too-many-streams",
             "Too many event streams",
             "Close a window with the dashboard, or another program that watches, and try again.",
         )
+        .retry_after(FULL_RETRY)
     })?;
-    let watching = Watching {
-        changes: app.manager.changes(&principal),
-        app,
-        principal,
-        first: true,
-        ends: tokio::time::Instant::now() + LONGEST,
-        _counted: counted,
-    };
     let events = stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok(event), watching))
@@ -73,6 +69,18 @@ pub(in crate::api) async fn watch(
 }
 
 impl Watching {
+    /// `None` if the account watches often enough already.
+    fn new(app: Arc<App>, principal: Principal) -> Option<Self> {
+        Some(Self {
+            _counted: app.streams.enter(principal.account())?,
+            changes: app.manager.changes(&principal),
+            app,
+            principal,
+            first: true,
+            ends: tokio::time::Instant::now() + LONGEST,
+        })
+    }
+
     async fn next(&mut self) -> Option<Event> {
         if !std::mem::take(&mut self.first) {
             let changed = tokio::time::timeout_at(self.ends, self.changes.next());
@@ -81,5 +89,32 @@ impl Watching {
         let nodes = self.app.manager.nodes(&self.principal).await.ok()?;
         let list = NodeList::new(nodes, &self.app);
         Event::default().event("nodes").json_data(list).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenant_manager::testing::manager_with_fakes;
+
+    use super::*;
+    use crate::options::tests::options;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_after_a_while_by_itself() {
+        let fakes = manager_with_fakes().await.unwrap();
+        let ann = fakes.account("ann@example.org").await.unwrap();
+        let options = options("localhost", "localhost");
+        let clock = Arc::new(fakes.clock.clone());
+        let app = App::new(options, 8000, fakes.manager.clone(), clock).unwrap();
+        let mut watching = Watching::new(Arc::new(app), ann.clone()).unwrap();
+        let begun = tokio::time::Instant::now();
+        assert!(watching.next().await.is_some(), "the list, at once");
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        tokio::time::advance(LONGEST / 2).await;
+        fakes.node(&ann, "alice").await.unwrap();
+        assert!(watching.next().await.is_some(), "a change");
+        while watching.next().await.is_some() {}
+        assert!((LONGEST..LONGEST + KEEP_ALIVE).contains(&begun.elapsed()));
+        assert!(watching.app.streams.enter(ann.account()).is_some());
     }
 }

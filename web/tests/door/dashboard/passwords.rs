@@ -133,12 +133,16 @@ async fn the_node_password_is_set_and_never_shown() {
             .contains("at least 8")
     );
     assert_eq!(host.rows.tenant("alice").unwrap().login, before);
+    assert!(host.control.logins.lock().unwrap().is_empty());
     ann.submit("/nodes/alice/password", &[("password", "another password")])
         .await;
     assert_eq!(ann.path, "/nodes/alice?done=password");
     assert!(ann.page.text().contains("password is changed"));
     assert!(!ann.answer.text().contains("another password"));
-    assert_ne!(host.rows.tenant("alice").unwrap().login, before);
+    let after = host.rows.tenant("alice").unwrap().login;
+    assert_ne!(after, before);
+    let told = host.control.logins.lock().unwrap().clone();
+    assert_eq!(told, [after.sha256], "the node asks for it from now on");
     let path = &link[link.find("/login/").unwrap()..];
     assert_eq!(host.get("alice.localhost", path).await.status, 403);
 }

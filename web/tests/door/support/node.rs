@@ -45,6 +45,8 @@ pub struct Control {
     pub hanging: Notify,
     /// Why a node is broken after a request to `/break`.
     pub reason: std::sync::Mutex<String>,
+    /// Logins that nodes got while they ran: the verifiers of older clients.
+    pub logins: std::sync::Mutex<Vec<[u8; 32]>>,
     /// WebSockets that are open.
     pub sockets: AtomicUsize,
     /// Told when one of them ends.
@@ -298,7 +300,9 @@ impl NodeHandle for FakeNode {
         Some(format!("kinode-auth_{}=fake; HttpOnly{end}", self.name()))
     }
 
-    fn renew_login(&self, _: LoginVerifiers, _: Secret<[u8; 32]>) {}
+    fn renew_login(&self, login: LoginVerifiers, _: Secret<[u8; 32]>) {
+        self.control.logins.lock().unwrap().push(login.sha256);
+    }
 
     async fn serve_http(&self, _: Box<dyn ByteStream>, _: Origin) {}
 

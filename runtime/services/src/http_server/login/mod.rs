@@ -11,6 +11,7 @@ mod password;
 mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,17 +19,28 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use node_api::{HttpBody, HttpResponse, LoginVerifiers, Origin, Secret, Visit};
+use node_api::{HttpBody, HttpResponse, LoginVerifiers, Origin, Secret};
 use node_types::{NodeName, ProcessId, alias};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use self::attempts::{Attempts, Client};
+use self::attempts::Attempts;
 use self::token::Tokens;
-use super::{HttpServer, body as bodies, path, respond};
+use super::body::{self as bodies, BodyError, Limits};
+use super::client::{Client, Standing, client};
+use super::{HttpServer, path, respond};
 
 /// Largest login request.
 const MAX_LOGIN: u64 = 16 << 10;
+/// Login requests in memory at once: apart from other bodies, so that nobody's
+/// uploads keep the owner out.
+pub(super) const BODIES: Limits = Limits {
+    all: 64 * MAX_LOGIN,
+    strangers: 64 * MAX_LOGIN,
+    each: 4 * MAX_LOGIN,
+};
+/// Longest time for the body of a login request.
+const BODY_TIME: Duration = Duration::from_secs(20);
 /// What clients up to 1.0 know as the answer to a wrong password.
 const WRONG: &str = "Failed to decode keyfile: failed to decrypt networking keys";
 /// Longest target of a redirect.
@@ -60,7 +72,7 @@ pub(super) struct Session([u8; 32]);
 enum Verdict {
     Right,
     Wrong,
-    TooMany(std::time::Duration),
+    TooMany(Duration),
     Busy,
 }
 
@@ -135,10 +147,13 @@ impl HttpServer {
             let target = redirect.as_deref().unwrap_or("/");
             return self.login().page(None, target, None);
         }
-        let mut charge = self.public_bodies.charge();
-        let body = match bodies::read(body, None, MAX_LOGIN, &mut charge).await {
-            Ok(body) => body,
-            Err(error) => return error.response(),
+        let client = client(head);
+        let mut charge = self.login_bodies.charge(Standing::Stranger, client);
+        let reading = bodies::read(body, None, MAX_LOGIN, &mut charge);
+        let body = match tokio::time::timeout(BODY_TIME, reading).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => return error.response(),
+            Err(_elapsed) => return BodyError::Slow.response(),
         };
         let form = head.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
             value
@@ -146,8 +161,6 @@ impl HttpServer {
                 .starts_with(b"application/x-www-form-urlencoded")
         });
         let secure = self.is_secure(head, origin);
-        let visit = head.extensions.get::<Visit>();
-        let client = visit.map(|visit| visit.client.ip());
         if form {
             self.form_login(&body, client, secure).await
         } else {
@@ -298,7 +311,7 @@ fn safe_redirect(target: &str) -> Option<&str> {
     (path && target.len() <= MAX_REDIRECT && target.bytes().all(graphic)).then_some(target)
 }
 
-fn too_many(wait: std::time::Duration) -> HttpResponse {
+fn too_many(wait: Duration) -> HttpResponse {
     let seconds = wait.as_secs().max(1);
     let sentence = format!("Too many wrong passwords; try again in {seconds} seconds.\n");
     let mut response = respond::text(StatusCode::TOO_MANY_REQUESTS, sentence);

@@ -3,18 +3,22 @@
 //! Owns the open sockets of a node and the paths bound for them. Invariants: a
 //! channel belongs to the process whose path was opened, and only it can push
 //! to it or close it; what waits to be sent is bounded per socket and per
-//! node, and so is what was read and not delivered yet; a message that arrives
-//! is kept until its process has room for it, and nothing more is read
-//! meanwhile, so order is kept and a slow app slows its peer down. A socket
-//! ends with its connection, its process, the login it was opened with, or the
-//! node.
+//! node, and so is what was read and not delivered yet; strangers have bounds
+//! of their own, so that they never close or shut out a socket of the owner's,
+//! and whoever holds most pays first ([`pool`]); a message that arrives is kept
+//! until its process has room for it, and nothing more is read meanwhile, so
+//! order is kept and a slow app slows its peer down. A socket ends with its
+//! connection, its process, the login it was opened with, or the node.
 //!
 //! A path that needs the owner's cookie opens only for a page of the very
 //! origin it is on: WebSockets know no same-origin policy, and a browser sends
 //! a node's cookie along for the pages of its siblings (decision 0006).
 
+mod end;
+mod hang_up;
 mod meter;
 mod open;
+mod pool;
 mod run;
 
 use std::collections::HashMap;
@@ -22,33 +26,38 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lifecycle::queue::{self, Bounds};
+use node_api::Origin;
 use node_types::ProcessId;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_tungstenite::tungstenite::Message;
 
-use super::body::Budget;
+use super::client::Standing;
 use super::login::Session;
 use super::routes::Routes;
+use end::{End, Ender, Ending};
 pub(super) use open::is_upgrade;
+use pool::{Part, Pool};
 
 /// Most open sockets of a node.
 pub(super) const MAX_SOCKETS: usize = 128;
+/// Of these, what strangers may have.
+pub(super) const STRANGERS_SOCKETS: usize = 96;
 /// Most messages that wait to be sent on one socket.
 pub(super) const MAX_WAITING: usize = 100;
-/// Bytes that wait to be sent on all sockets of a node together, in KiB.
-const WAITING_KIB: u32 = 64 << 10;
+/// Bytes that wait to be sent on all sockets of strangers together, and on all
+/// of the owner's.
+const WAITING: u64 = 32 << 20;
+/// What a message that waits counts at least.
+const MIN_WAITING: usize = 1 << 10;
 /// Longest payload of a ping or pong, by the protocol.
 pub(super) const MAX_CONTROL: usize = 125;
-/// Bytes read and not delivered, as a multiple of the largest message.
-const UNDELIVERED: u64 = 8;
+/// Bytes read from strangers and not delivered, as a multiple of the largest
+/// message, and the same for the owner.
+const UNDELIVERED: u64 = 4;
 /// The same for the tunnel.
 const UNDELIVERED_LOCAL: u64 = 2;
-/// What all sockets may have read ahead, whatever the limits.
-const READ_AHEAD: u64 = (2 * MAX_SOCKETS * run::BUFFER) as u64;
 
 /// What a frame carries, in the words of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,51 +78,20 @@ pub(super) enum PushError {
     TooSlow,
 }
 
-/// Why the node ends a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// Its process asked for it.
-    Closed,
-    /// Its process is gone.
-    ProcessGone,
-    /// Whoever opened it is not signed in any more.
-    SignedOut,
-    /// The peer does not read.
-    TooSlow,
-    /// The peers of the node send more than it may hold.
-    TooMuch,
-    /// The peer sent a message beyond the limit.
-    TooLong,
-    /// The peer does not keep to the protocol.
-    Malformed,
-    /// The node stops.
-    NodeStops,
-}
-
-impl End {
-    fn frame(self) -> CloseFrame {
-        let (code, reason) = match self {
-            Self::Closed => (CloseCode::Normal, ""),
-            Self::ProcessGone => (CloseCode::Error, "the app is gone"),
-            Self::SignedOut => (CloseCode::Policy, "signed out"),
-            Self::TooSlow => (CloseCode::Again, "too much is waiting to be read"),
-            Self::TooMuch => (CloseCode::Again, "too much is being sent"),
-            Self::TooLong => (CloseCode::Size, "the message is too long"),
-            Self::Malformed => (CloseCode::Protocol, ""),
-            Self::NodeStops => (CloseCode::Away, "the node stops"),
-        };
-        CloseFrame {
-            code,
-            reason: Utf8Bytes::from_static(reason),
-        }
-    }
-}
-
-/// A message on its way out, with its share of the node's bound.
+/// A message on its way out, with what it counts.
 #[derive(Debug)]
 struct Outgoing {
     message: Message,
-    share: OwnedSemaphorePermit,
+    waiting: pool::Bytes,
+}
+
+/// Who opens a socket.
+#[derive(Debug, Clone, Copy)]
+struct Opener {
+    origin: Origin,
+    standing: Standing,
+    /// The login it is opened with, if it needs one.
+    session: Option<Session>,
 }
 
 #[derive(Debug)]
@@ -122,8 +100,9 @@ struct Socket {
     /// The login it was opened with, if it needed one.
     session: Option<Session>,
     outgoing: queue::Sender<Outgoing>,
-    /// Taken by the first who ends it; from then on nothing is pushed.
-    end: Option<oneshot::Sender<End>>,
+    waiting: Arc<Part>,
+    /// Once it is ended nothing is pushed.
+    end: Ender,
 }
 
 /// What the task of a socket holds.
@@ -131,10 +110,18 @@ struct Socket {
 struct Registered {
     channel: u32,
     outgoing: queue::Receiver<Outgoing>,
-    end: oneshot::Receiver<End>,
+    end: Ending,
+    /// Counts what was read and not delivered.
+    undelivered: Arc<Part>,
     sockets: Arc<Sockets>,
-    /// Its place among the sockets of the node.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// A place among the sockets of the node, and among those of strangers.
+#[derive(Debug)]
+struct Place {
+    _among_all: OwnedSemaphorePermit,
+    _among_strangers: Option<OwnedSemaphorePermit>,
 }
 
 impl Registered {
@@ -157,26 +144,51 @@ pub(super) struct Sockets {
     pub(super) routes: RwLock<Routes>,
     open: Mutex<HashMap<u32, Socket>>,
     places: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-    undelivered: Arc<Budget>,
-    undelivered_local: Arc<Budget>,
+    strangers_places: Arc<Semaphore>,
+    waiting: Pools,
+    undelivered: Pools,
+    undelivered_local: Arc<Pool>,
     /// Bytes that wait to be sent on one socket.
     max_waiting: usize,
 }
 
+/// A pool for strangers and one for the owner.
+#[derive(Debug)]
+struct Pools {
+    strangers: Arc<Pool>,
+    owners: Arc<Pool>,
+}
+
+impl Pools {
+    fn new(limit: u64, end: End) -> Self {
+        Self {
+            strangers: Pool::new(limit, end),
+            owners: Pool::new(limit, end),
+        }
+    }
+
+    fn of(&self, standing: Standing) -> &Arc<Pool> {
+        match standing {
+            Standing::Stranger => &self.strangers,
+            Standing::Owner => &self.owners,
+        }
+    }
+}
+
 impl Sockets {
     pub(super) fn new(public_message: u64, local_message: u64) -> Arc<Self> {
-        let budget = |message: u64, times| {
-            let messages = message.saturating_mul(times);
-            Arc::new(Budget::new(messages.saturating_add(READ_AHEAD)))
-        };
+        let (public, local) = (
+            public_message.saturating_mul(UNDELIVERED),
+            local_message.saturating_mul(UNDELIVERED_LOCAL),
+        );
         Arc::new(Self {
             routes: RwLock::default(),
             open: Mutex::default(),
             places: Arc::new(Semaphore::new(MAX_SOCKETS)),
-            waiting: Arc::new(Semaphore::new(WAITING_KIB as usize)),
-            undelivered: budget(public_message, UNDELIVERED),
-            undelivered_local: budget(local_message, UNDELIVERED_LOCAL),
+            strangers_places: Arc::new(Semaphore::new(STRANGERS_SOCKETS)),
+            waiting: Pools::new(WAITING, End::TooSlow),
+            undelivered: Pools::new(public, End::TooMuch),
+            undelivered_local: Pool::new(local, End::TooMuch),
             max_waiting: usize::try_from(public_message.saturating_mul(2)).unwrap_or(usize::MAX),
         })
     }
@@ -187,20 +199,36 @@ impl Sockets {
         self.places.available_permits()
     }
 
+    fn place(&self, standing: Standing) -> Option<Place> {
+        let among_strangers = match standing {
+            Standing::Stranger => Some(self.strangers_places.clone().try_acquire_owned().ok()?),
+            Standing::Owner => None,
+        };
+        Some(Place {
+            _among_all: self.places.clone().try_acquire_owned().ok()?,
+            _among_strangers: among_strangers,
+        })
+    }
+
     /// Registers a socket of `owner` under a channel made by `random`; `None`
     /// when the node has too many.
     fn register(
         self: &Arc<Self>,
         owner: &ProcessId,
-        session: Option<Session>,
+        opener: Opener,
         random: impl Fn() -> u64,
     ) -> Option<Registered> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
+        let place = self.place(opener.standing)?;
+        let undelivered = match opener.origin {
+            Origin::Public => self.undelivered.of(opener.standing),
+            Origin::Tunnel => &self.undelivered_local,
+        };
         let (sender, outgoing) = queue::channel(Bounds {
             items: MAX_WAITING,
             cost: self.max_waiting,
         });
-        let (end, ended) = oneshot::channel();
+        let (end, ending) = end::channel();
+        let undelivered = undelivered.part(end.clone());
         let mut open = self.open.lock();
         let channel = loop {
             // The lower half of a random number is one too.
@@ -212,15 +240,17 @@ impl Sockets {
         };
         let socket = Socket {
             owner: owner.clone(),
-            session,
+            session: opener.session,
             outgoing: sender,
-            end: Some(end),
+            waiting: self.waiting.of(opener.standing).part(end.clone()),
+            end,
         };
         open.insert(channel, socket);
         Some(Registered {
             channel,
             outgoing,
-            end: ended,
+            end: ending,
+            undelivered,
             sockets: self.clone(),
             _place: place,
         })
@@ -234,10 +264,10 @@ impl Sockets {
         kind: MessageType,
         bytes: Bytes,
     ) -> Result<(), PushError> {
-        let mut open = self.open.lock();
+        let open = self.open.lock();
         let socket = open
-            .get_mut(&channel)
-            .filter(|socket| socket.owner == *owner && socket.end.is_some())
+            .get(&channel)
+            .filter(|socket| socket.owner == *owner && socket.end.is_open())
             .ok_or(PushError::NoChannel)?;
         let message = match kind {
             MessageType::Text => Message::text(String::from_utf8_lossy(&bytes).into_owned()),
@@ -245,21 +275,18 @@ impl Sockets {
             MessageType::Ping => Message::Ping(bytes),
             MessageType::Pong => Message::Pong(bytes),
             MessageType::Close => {
-                socket.finish(End::Closed);
+                socket.end.end(End::Closed);
                 return Ok(());
             }
         };
         let cost = message.len();
-        // A message beyond the whole bound goes alone.
-        let kib = u32::try_from(cost.div_ceil(1024)).unwrap_or(u32::MAX);
-        let kib = kib.clamp(1, WAITING_KIB);
-        let share = self.waiting.clone().try_acquire_many_owned(kib);
-        let sent = share.is_ok_and(|share| {
-            let outgoing = Outgoing { message, share };
+        let waiting = socket.waiting.take_bytes(cost.max(MIN_WAITING) as u64);
+        let sent = waiting.is_some_and(|waiting| {
+            let outgoing = Outgoing { message, waiting };
             socket.outgoing.try_send(outgoing, cost).is_ok()
         });
         if !sent {
-            socket.finish(End::TooSlow);
+            socket.end.end(End::TooSlow);
             return Err(PushError::TooSlow);
         }
         Ok(())
@@ -268,11 +295,10 @@ impl Sockets {
     /// Closes a channel of `owner`, after what was pushed before. An unknown
     /// one is closed already.
     pub(super) fn close(&self, owner: &ProcessId, channel: u32) {
-        let mut open = self.open.lock();
-        if let Some(socket) = open.get_mut(&channel)
+        if let Some(socket) = self.open.lock().get(&channel)
             && socket.owner == *owner
         {
-            socket.finish(End::Closed);
+            socket.end.end(End::Closed);
         }
     }
 
@@ -297,19 +323,8 @@ impl Sockets {
     }
 
     fn finish_all(&self, end: End, which: impl Fn(&Socket) -> bool) {
-        for socket in self.open.lock().values_mut() {
-            if which(socket) {
-                socket.finish(end);
-            }
-        }
-    }
-}
-
-impl Socket {
-    fn finish(&mut self, end: End) {
-        if let Some(sender) = self.end.take() {
-            // A socket whose task is gone has ended.
-            let _ = sender.send(end);
+        for socket in self.open.lock().values().filter(|socket| which(socket)) {
+            socket.end.end(end);
         }
     }
 }

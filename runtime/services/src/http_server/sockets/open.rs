@@ -14,7 +14,9 @@ use node_types::{Edition, ProcessId};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::Opener;
 use super::run::Opened;
+use crate::http_server::client::Standing;
 use crate::http_server::login::Session;
 use crate::http_server::request::is_foreign;
 use crate::http_server::routes::Flags;
@@ -112,7 +114,11 @@ impl HttpServer {
         let found = self.find(&self.sockets.routes, path).await?;
         let flags = found.route.flags.as_ref()?;
         let owner = &found.route.owner;
-        let session = self.may_open(head, owner, flags, origin).ok()?;
+        let opener = Opener {
+            origin,
+            standing: Standing::of(Some(flags), origin),
+            session: self.may_open(head, owner, flags, origin).ok()?,
+        };
         if !bodiless {
             return refuse(StatusCode::BAD_REQUEST, "An upgrade request has no body.");
         }
@@ -136,13 +142,13 @@ impl HttpServer {
             return refuse(StatusCode::NOT_IMPLEMENTED, sentence);
         };
         let random = || self.port.new_message_id().0;
-        let Some(registered) = self.sockets.register(owner, session, random) else {
+        let Some(registered) = self.sockets.register(owner, opener, random) else {
             return Some(respond::busy("This node has too many open WebSockets."));
         };
         let opened = Opened {
             message: opened(self.port.edition(owner), owner, path, head),
             owner: owner.clone(),
-            origin,
+            opener,
         };
         let serving = Arc::clone(self).serve_socket(upgrading, registered, opened);
         self.tasks.spawn(TaskKind::graceful("websocket"), serving);

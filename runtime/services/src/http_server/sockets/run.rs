@@ -10,17 +10,19 @@ use futures::{SinkExt, StreamExt};
 use node_api::{Origin, Upgrading};
 use node_types::{Address, Blob, ProcessId};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::meter::{Meter, Metered};
-use super::{End, MessageType, Outgoing, Registered};
+use super::end::End;
+use super::hang_up::hang_up;
+use super::meter::Metered;
+use super::pool::{self, Part};
+use super::{MessageType, Opener, Outgoing, Registered};
 use crate::http_server::HttpServer;
-use crate::{Delivery, Sending, request_from};
+use crate::http_server::client::Standing;
+use crate::{Delivery, Sending, Share, request_from};
 
 /// How long the connection may take to be handed over.
 const UPGRADE_TIME: Duration = Duration::from_secs(10);
@@ -32,8 +34,6 @@ const SILENCE: Duration = Duration::from_secs(90);
 const WRITE_TIME: Duration = Duration::from_secs(30);
 /// In how many ticks a message must arrive, once it has begun to.
 const READ_TICKS: u32 = 4;
-/// How long a peer may take to answer a close.
-const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Frames that are read per second; beyond it reading pauses.
 const FRAMES_PER_SECOND: u32 = 20_000;
 /// Read and write buffer of a socket: longer messages pass through them.
@@ -50,7 +50,7 @@ pub(super) struct Opened {
     pub(super) owner: ProcessId,
     /// Told to the process, together with the channel.
     pub(super) message: Value,
-    pub(super) origin: Origin,
+    pub(super) opener: Opener,
 }
 
 /// How it goes on.
@@ -69,14 +69,16 @@ struct Open {
     stream: SplitStream<Io>,
     registered: Registered,
     target: Address,
-    meter: Arc<Meter>,
+    meter: Arc<Part>,
     /// A message on its way into the app's mailbox; nothing is read meanwhile.
     delivering: Option<BoxFuture<'static, Delivery>>,
+    /// What it may fill of the app's mailbox.
+    share: Share,
     /// What is being delivered is a whole message, and not a control frame
     /// that may have come between the pieces of one.
     whole: bool,
-    /// Since when a message is being written, with its share of the bound.
-    writing: Option<(Instant, Option<OwnedSemaphorePermit>)>,
+    /// Since when a message is being written, with what it counts.
+    writing: Option<(Instant, Option<pool::Bytes>)>,
     /// The process closed it; what it pushed before is still sent.
     closing: bool,
     heard: Instant,
@@ -108,14 +110,11 @@ impl HttpServer {
             }
             Err(_) => return,
         };
-        let (limit, budget) = match opened.origin {
-            Origin::Public => (self.config.public_message_bytes, &self.sockets.undelivered),
-            Origin::Tunnel => (
-                self.config.local_message_bytes,
-                &self.sockets.undelivered_local,
-            ),
+        let limit = match opened.opener.origin {
+            Origin::Public => self.config.public_message_bytes,
+            Origin::Tunnel => self.config.local_message_bytes,
         };
-        let meter = Meter::new(budget.clone());
+        let meter = registered.undelivered.clone();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
@@ -137,6 +136,10 @@ impl HttpServer {
             registered,
             meter,
             delivering: None,
+            share: match opened.opener.standing {
+                Standing::Stranger => Share::StrangersFrames,
+                Standing::Owner => Share::OwnersFrames,
+            },
             whole: false,
             writing: None,
             closing: false,
@@ -169,13 +172,14 @@ impl Open {
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => Next::End(End::NodeStops),
-                end = &mut self.registered.end, if !self.closing => match end {
+                end = self.registered.end.next() => match end {
                     // After what was pushed before it.
-                    Ok(End::Closed) | Err(_) => {
+                    Some(End::Closed) => {
                         self.closing = true;
                         Next::Go
                     }
-                    Ok(end) => Next::End(end),
+                    Some(end) => Next::End(end),
+                    None => Next::Gone,
                 },
                 delivered = pending(&mut self.delivering) => {
                     self.delivering = None;
@@ -218,9 +222,9 @@ impl Open {
 
     /// Begins to write a message; nothing else is being written.
     async fn write(&mut self, outgoing: Outgoing) -> Next {
-        let Outgoing { message, share } = outgoing;
+        let Outgoing { message, waiting } = outgoing;
         let fed = self.sink.feed(message).await;
-        self.writing = Some((Instant::now(), Some(share)));
+        self.writing = Some((Instant::now(), Some(waiting)));
         gone_if(fed.is_err())
     }
 
@@ -297,7 +301,7 @@ impl Open {
             None,
             bytes.map(|bytes| Blob { mime: None, bytes }),
         );
-        match self.server.port.send_when_room(message) {
+        match self.server.port.send_when_room(message, self.share) {
             Sending::Done(delivery) => self.delivered(delivery),
             Sending::Waiting(delivering) => {
                 self.delivering = Some(delivering);
@@ -320,23 +324,20 @@ impl Open {
     /// Closes the connection and tells the app.
     async fn finish(mut self, end: Option<End>) {
         self.registered.leave();
-        if let Some(end) = end {
-            let closing = async {
-                self.sink.send(Message::Close(Some(end.frame()))).await?;
-                // Until the peer has answered, or hung up.
-                while let Some(Ok(_)) = self.stream.next().await {}
-                Ok::<(), Error>(())
-            };
-            let _ = tokio::time::timeout(CLOSE_TIME, closing).await;
+        // Nothing more is sent, and nobody should pay for it meanwhile.
+        while self.registered.outgoing.try_recv().is_some() {}
+        if end == Some(End::TooMuch) {
+            self.delivering = None;
         }
-        if let Ok(mut socket) = self.sink.reunite(self.stream) {
-            // What we said last should arrive even if the peer still sends.
-            let _ = tokio::time::timeout(CLOSE_TIME, socket.get_mut().shutdown()).await;
-        }
+        hang_up(self.sink, self.stream, end, self.writing.is_none()).await;
         let closed = json!({"WebSocketClose": self.registered.channel});
         let tell = async {
             if let Some(delivering) = self.delivering.take() {
-                delivering.await;
+                tokio::select! {
+                    biased;
+                    () = self.registered.end.too_much() => {}
+                    _ = delivering => {}
+                }
             }
             let message = request_from(
                 self.server.address.clone(),
@@ -346,7 +347,8 @@ impl Open {
                 None,
                 None,
             );
-            if let Sending::Waiting(delivering) = self.server.port.send_when_room(message) {
+            let sending = self.server.port.send_when_room(message, self.share);
+            if let Sending::Waiting(delivering) = sending {
                 delivering.await;
             }
         };

@@ -100,18 +100,38 @@ async fn silence_is_408_after_15_seconds_and_late_answers_are_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_requests_are_bounded() {
+async fn what_signs_the_owner_in_is_kept_from_apps() {
     let mut harness = Harness::new();
-    harness.bind("/", false, false).await;
-    let path = format!("/{APP}");
-    let mut waiting = Vec::new();
-    for _ in 0..MAX_PENDING {
-        waiting.push(harness.begin(request(Method::GET, &path, &[], ""), Origin::Public));
-        harness.sent.recv().await.unwrap();
+    harness.bind("/mine", true, false).await;
+    let path = format!("/{APP}/mine");
+    let login = cookie(&harness);
+    for (cookies, seen, set, kept) in [
+        (login.clone(), Value::Null, "kinode-auth_alice.dev=x", false),
+        (
+            format!("a=1; berth-session=t; {login}; b=2"),
+            json!("a=1; b=2"),
+            "a=3; HttpOnly",
+            true,
+        ),
+        (
+            format!("{login}; a=1"),
+            json!("a=1"),
+            "__Host-berth-session=x; Path=/; Secure",
+            false,
+        ),
+    ] {
+        for origin in [Origin::Public, Origin::Tunnel] {
+            let asked = request(Method::GET, &path, &[("Cookie", &cookies)], "");
+            let answer = harness.begin(asked, origin);
+            let message = harness.sent.recv().await.unwrap();
+            let told: Value = serde_json::from_slice(message.message.body()).unwrap();
+            assert_eq!(told["Http"]["headers"]["cookie"], seen);
+            let reply = json!({"status": 200, "headers": {"Set-Cookie": set}});
+            harness.answer(&message, reply.to_string(), None);
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.headers().contains_key("set-cookie"), kept, "{set}");
+        }
     }
-    let answer = harness.public(Method::GET, &path).await;
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.headers().contains_key("retry-after"));
 }
 
 #[tokio::test]

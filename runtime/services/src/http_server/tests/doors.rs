@@ -189,7 +189,7 @@ async fn bodies_are_read_up_to_the_limit() {
     let answer = harness.server.handle(asked, Origin::Tunnel).await;
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     // Everything charged was given back.
-    let mut all = harness.server.public_bodies.charge();
+    let mut all = harness.server.public_bodies.charge(Standing::Owner, None);
     assert!(
         super::super::body::read(body(vec![0; 8000]), None, 8000, &mut all)
             .await
@@ -209,7 +209,7 @@ async fn a_silent_sender_is_given_up_and_the_budget_is_shared() {
     assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
 
     let mut waiting = Vec::new();
-    for _ in 0..PUBLIC_BODIES {
+    for _ in 0..STRANGERS_BODIES {
         let full = vec![b'x'; usize::try_from(PUBLIC_LIMIT).unwrap()];
         waiting.push(harness.begin(request(Method::POST, &path, &[], full), Origin::Public));
         harness.sent.recv().await.unwrap();

@@ -17,7 +17,7 @@ async fn login(
     harness.server.handle(asked, Origin::Public).await
 }
 
-fn cookie(answer: &HttpResponse) -> String {
+fn cookie_of(answer: &HttpResponse) -> String {
     let value = answer.headers()[header::SET_COOKIE].to_str().unwrap();
     value.split(';').next().unwrap().to_owned()
 }
@@ -44,7 +44,7 @@ async fn a_path_for_the_owner_shows_the_page_until_the_cookie_comes() {
     let body = json!({"password_hash": hash_text(PASSWORD), "subdomain": ""}).to_string();
     let answer = login(&harness, "/login", &[], body).await;
     assert_eq!(answer.status(), StatusCode::OK);
-    let cookie = cookie(&answer);
+    let cookie = cookie_of(&answer);
     assert_eq!(text(answer).await, "\"\"");
     let asked = |headers: &[(&str, &str)]| request(Method::GET, &path, headers, "");
     let answer = harness.begin(asked(&[("Cookie", &cookie)]), Origin::Public);
@@ -77,7 +77,7 @@ async fn the_old_protocol_has_its_statuses_and_bodies() {
         assert_eq!(text(answer).await, "\"Failed to parse login info\"");
     }
     let answer = login(&harness, "/login", &[], right(json!("main:app_store:sys"))).await;
-    assert!(cookie(&answer).starts_with("kinode-auth_alice.dev@main:app-store:sys="));
+    assert!(cookie_of(&answer).starts_with("kinode-auth_alice.dev@main:app-store:sys="));
     for (query, wanted) in [
         ("/login?redirect=/p%3Fa=b", "/p?a=b"),
         ("/login?redirect=//evil.example", "/"),
@@ -184,8 +184,8 @@ async fn secure_paths_need_their_own_cookie() {
     let sign_in = |subdomain: &str| {
         json!({"password_hash": hash_text(PASSWORD), "subdomain": subdomain}).to_string()
     };
-    let plain = cookie(&login(&harness, "/login", &[], sign_in("")).await);
-    let own = cookie(&login(&harness, "/login", &[], sign_in(source)).await);
+    let plain = cookie_of(&login(&harness, "/login", &[], sign_in("")).await);
+    let own = cookie_of(&login(&harness, "/login", &[], sign_in(source)).await);
     let page = harness
         .server
         .handle(asked(right_host, &plain), Origin::Public)

@@ -1,6 +1,7 @@
 //! The module as apps, browsers and kit see it, over a fake kernel.
 
 mod apps;
+mod budgets;
 mod connections;
 mod doors;
 mod logins;
@@ -177,6 +178,12 @@ fn request(
         request = request.header(*name, *value);
     }
     request.body(body(content)).unwrap()
+}
+
+/// A login cookie of the owner's.
+fn cookie(harness: &Harness) -> String {
+    let cookie = harness.server.login_cookie(false).unwrap();
+    cookie.split(';').next().unwrap().to_owned()
 }
 
 async fn text(response: HttpResponse) -> String {

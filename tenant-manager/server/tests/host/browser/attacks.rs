@@ -31,12 +31,13 @@ fn attack(host: &Host) -> String {
     format!(
         "{}?victim={}&dashboard={}&base=nodes.test&base=berth.test&base=test\
          &cookie=kinode-auth_alice.dev&cookie=berth-session&cookie=__Host-berth-session\
-         &ws={}&ws={}",
+         &ws={}&ws={}&frame={}",
         node(host, "mallory", "/xss:xss:test.dev/attacker"),
         encode(&victim),
         encode(&dashboard(host, "")),
         encode(LIVE),
         encode("/"),
+        encode(LIVE),
     )
 }
 
@@ -71,6 +72,7 @@ async fn a_hostile_neighbours_page_reaches_nothing() {
             "{what}: {outcome}"
         );
     }
+    assert_nothing_framed(&browser).await;
     // A domain that has nodes below it takes cookies of its nodes' scripts, as
     // long as browsers do not know it for a public suffix. No more than that.
     let cookies = &results["cookies"];
@@ -112,6 +114,22 @@ async fn a_hostile_neighbours_page_reaches_nothing() {
     browser.close().await;
 }
 
+/// Looks into every frame of the attacker's page: a browser that was told not
+/// to show a page there shows an error of its own.
+async fn assert_nothing_framed(browser: &Chromium) {
+    let sources = "return [...document.querySelectorAll('iframe')].map(frame => frame.src)";
+    let sources = browser.script(sources).await;
+    let sources = sources.as_array().unwrap();
+    assert_eq!(sources.len(), 6, "{sources:?}");
+    for (at, source) in (0_u16..).zip(sources) {
+        browser.client.enter_frame(at).await.unwrap();
+        let shown = browser.script("return document.documentURI").await;
+        let shown = shown.as_str().unwrap();
+        assert!(shown.starts_with("chrome-error:"), "{source} shows {shown}");
+        browser.client.enter_parent_frame().await.unwrap();
+    }
+}
+
 /// The victim's own view of its apps.
 async fn apps(browser: &Chromium) -> Value {
     browser
@@ -119,12 +137,33 @@ async fn apps(browser: &Chromium) -> Value {
         .await
 }
 
-/// Whether something that was shown ran.
+/// Elements and attributes that no page of ours has: a policy may keep them
+/// from running, but they came from what somebody typed.
+const INJECTED: &str = "
+    const injected = (root) => [...root.querySelectorAll('*')].filter((element) =>
+        [...element.attributes].some(({ name }) => name.startsWith('on') || name === 'srcdoc')
+        || element.matches('svg, math, style, img:not([src^=\"/\"]), iframe:not([src^=\"/widgets/\"])')
+        || (element.matches('script') && element.textContent !== '')
+        || element.protocol === 'javascript:').map((element) => element.outerHTML);";
+
+/// Whether something that was shown ran, or is there as anything but text.
 async fn assert_inert(browser: &Chromium, place: &str) {
     let alert = browser.client.get_alert_text().await;
     assert!(alert.is_err(), "{place}: {alert:?}");
     let ran = browser.script("return window.__xss ?? null").await;
     assert_eq!(ran, Value::Null, "{place}: number {ran} of the corpus ran");
+    let look = format!("{INJECTED} return injected(document)");
+    assert_eq!(browser.script(&look).await, json!([]), "{place}");
+}
+
+/// What [`INJECTED`] finds where `text` is taken for markup.
+async fn found_in(browser: &Chromium, text: &str) -> usize {
+    let look = format!(
+        "{INJECTED} return injected(new DOMParser().parseFromString({}, 'text/html')).length",
+        json!(text)
+    );
+    let found = browser.script(&look).await;
+    usize::try_from(found.as_u64().unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,6 +177,12 @@ async fn strings_that_are_scripts_stay_strings() {
         "</title></textarea></script><svg/onload=top.__xss=4>@x.org",
         "javascript:top.__xss=5//@x.org",
     ];
+    browser.goto(&dashboard(&host, "/")).await;
+    for text in &corpus[..4] {
+        assert_ne!(found_in(&browser, text).await, 0, "{text}");
+    }
+    let link = format!("<a href=\"{}\">x</a>", corpus[4]);
+    assert_ne!(found_in(&browser, &link).await, 0);
     // What somebody types comes back beside an error.
     for text in corpus {
         for (page, field) in [("/sign-up", "email"), ("/sign-in", "email")] {

@@ -4,13 +4,12 @@
 mod attacks;
 mod axe;
 mod chromium;
+mod follow;
 mod people;
 mod plain;
 mod screenshots;
 
-use std::time::Duration;
-
-use chromium::{Chromium, Look};
+use chromium::Chromium;
 
 use super::support::{Host, Kit, Ssh, Tunnel, test_package};
 

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::chromium::{Chromium, Look};
-use super::{EMAIL, NODE_PASSWORD, PASSWORD, axe, create_node, dashboard, install, node};
-use super::{sign_up, start_host};
+use super::start_host;
+use super::{EMAIL, NODE_PASSWORD, PASSWORD, axe, dashboard, install, node};
+use crate::host::support::{Host, Tunnel};
 
 const APP: &str = "live:live:test.dev";
 
@@ -12,65 +13,81 @@ const APP: &str = "live:live:test.dev";
 async fn from_sign_up_to_a_live_app_by_clicks() {
     let host = start_host();
     let browser = Chromium::start(Look::default()).await;
+    gets_a_node(&browser, &host).await;
+    let tunnel = installs_an_app(&browser, &host).await;
+    browser.click(&format!("[data-app='{APP}'] a")).await;
+    browser
+        .until("the app's page", async || {
+            browser.url().await.ends_with(&format!("/{APP}/"))
+        })
+        .await;
+    counts_in_two_tabs(&browser, &host).await;
+    drop(tunnel);
+    signs_out(&browser, &host).await;
+    browser.close().await;
+}
 
-    browser.goto(&dashboard(&host, "/")).await;
-    axe::check(&browser, "landing page").await;
+/// From the front page to the page of a node that is up.
+async fn gets_a_node(browser: &Chromium, host: &Host) {
+    browser.goto(&dashboard(host, "/")).await;
+    axe::check(browser, "landing page").await;
     browser.press("Sign up").await;
     browser.fill("input[name=email]", EMAIL).await;
     browser.fill("input[name=password]", PASSWORD).await;
-    axe::check(&browser, "sign-up").await;
+    axe::check(browser, "sign-up").await;
     browser.click("main form button[type=submit]").await;
     browser.sees("You have no node yet").await;
-    axe::check(&browser, "no nodes").await;
+    axe::check(browser, "no nodes").await;
 
-    browser.goto(&dashboard(&host, "/nodes/new")).await;
+    browser.goto(&dashboard(host, "/nodes/new")).await;
     browser.fill("input[name=label]", "admin").await;
     browser.sees("reserved").await;
     browser.fill("input[name=label]", "alice").await;
     browser.sees("alice is free").await;
     browser.sees("alice.nodes.test").await;
     browser.fill("input[name=password]", NODE_PASSWORD).await;
-    axe::check(&browser, "new node").await;
+    axe::check(browser, "new node").await;
     browser.press("Create node").await;
     // No reload by us: the page follows the node by itself.
     browser.find("[data-status=active]").await;
-    axe::check(&browser, "a node").await;
-    browser.goto(&dashboard(&host, "/nodes")).await;
+    axe::check(browser, "a node").await;
+    browser.goto(&dashboard(host, "/nodes")).await;
     browser.find("[data-status=active]").await;
-    axe::check(&browser, "nodes").await;
+    axe::check(browser, "nodes").await;
     browser.press("alice").await;
+}
 
+/// To the homepage, where an app appears while it is looked at. Gives the
+/// tunnel through which it was installed.
+async fn installs_an_app(browser: &Chromium, host: &Host) -> Tunnel {
     browser.press("Open").await;
     browser
         .until("the homepage", async || {
-            browser.url().await == node(&host, "alice", "/")
+            browser.url().await == node(host, "alice", "/")
         })
         .await;
     browser.sees("alice.dev").await;
-    axe::check(&browser, "an empty homepage").await;
+    axe::check(browser, "an empty homepage").await;
 
     browser.script("window.notReloaded = true").await;
-    let tunnel = install(&host, EMAIL, "alice", "live:test.dev").await;
-    let tile = format!("[data-app='{APP}']");
-    browser.find(&tile).await;
+    let tunnel = install(host, EMAIL, "alice", "live:test.dev").await;
+    browser.find(&format!("[data-app='{APP}']")).await;
     let kept = browser.script("return window.notReloaded === true").await;
     assert_eq!(kept, json!(true), "the app appeared without a reload");
-    axe::check(&browser, "a homepage with an app").await;
+    axe::check(browser, "a homepage with an app").await;
+    tunnel
+}
 
-    browser.click(&format!("{tile} a")).await;
-    browser
-        .until("the app's page", async || {
-            browser.url().await.ends_with(&format!("/{APP}/"))
-        })
-        .await;
+/// What one tab counts, the other sees.
+async fn counts_in_two_tabs(browser: &Chromium, host: &Host) {
     browser
         .until("an open WebSocket", async || {
-            count(&browser).await == Some(0)
+            count(browser).await == Some(0)
         })
         .await;
     browser.click("button").await;
     browser
-        .until("the first count", async || count(&browser).await == Some(1))
+        .until("the first count", async || count(browser).await == Some(1))
         .await;
 
     // A second tab counts, and the first one sees it.
@@ -81,35 +98,27 @@ async fn from_sign_up_to_a_live_app_by_clicks() {
         .switch_to_window(second.handle)
         .await
         .unwrap();
-    browser
-        .goto(&node(&host, "alice", &format!("/{APP}")))
-        .await;
+    browser.goto(&node(host, "alice", &format!("/{APP}"))).await;
     browser
         .until("the count of the first", async || {
-            count(&browser).await == Some(1)
+            count(browser).await == Some(1)
         })
         .await;
     browser.click("button").await;
     browser
-        .until("the second count", async || {
-            count(&browser).await == Some(2)
-        })
+        .until("the second count", async || count(browser).await == Some(2))
         .await;
     browser.client.close_window().await.unwrap();
     browser.client.switch_to_window(first).await.unwrap();
     browser
         .until("the count of the second", async || {
-            count(&browser).await == Some(2)
+            count(browser).await == Some(2)
         })
         .await;
-
-    drop(tunnel);
-    signs_out(&browser, &host).await;
-    browser.close().await;
 }
 
 /// Signs out of the node, in with its password, and out of everything.
-async fn signs_out(browser: &Chromium, host: &crate::host::support::Host) {
+async fn signs_out(browser: &Chromium, host: &Host) {
     browser.goto(&node(host, "alice", "/")).await;
     browser.press("Sign out").await;
     browser.find("input[type=password]").await;
@@ -120,7 +129,7 @@ async fn signs_out(browser: &Chromium, host: &crate::host::support::Host) {
         .fill("input[type=password]", "not the password")
         .await;
     browser.click("button[type=submit]").await;
-    browser.sees("password").await;
+    browser.sees("This is not the node's password").await;
     browser.fill("input[type=password]", NODE_PASSWORD).await;
     browser.click("button[type=submit]").await;
     browser

@@ -7,6 +7,8 @@
 const byId = (id) => document.getElementById(id);
 /** Shortest and longest pause before another try, milliseconds. */
 const PAUSES = [500, 30_000];
+/** With this code a node that goes to sleep or stops says goodbye. */
+const AWAY = 1001;
 
 let apps = [];
 let known = false;
@@ -222,6 +224,33 @@ async function post(path, body, failed) {
   await refresh();
 }
 
+/** Runs `action` once the page is looked at. */
+function whenSeen(action) {
+  if (!document.hidden) {
+    action();
+    return;
+  }
+  document.addEventListener("visibilitychange", () => whenSeen(action), { once: true });
+}
+
+/** Runs `action` once the page is looked at and somebody does something there. */
+function whenUsed(action) {
+  const signs = new AbortController();
+  const used = () => {
+    if (document.hidden) return;
+    signs.abort();
+    action();
+  };
+  const once = { signal: signs.signal, capture: true, passive: true };
+  for (const sign of ["pointerdown", "keydown", "focus"]) addEventListener(sign, used, once);
+  document.addEventListener("visibilitychange", used, once);
+}
+
+async function reconnect(pause) {
+  await refresh();
+  connect(pause);
+}
+
 function connect(pause = PAUSES[0]) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const socket = new WebSocket(`${scheme}//${location.host}/`);
@@ -232,12 +261,20 @@ function connect(pause = PAUSES[0]) {
     refresh();
   });
   socket.addEventListener("message", refresh);
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (event) => {
+    if (event.code === AWAY) {
+      // To come back at once would wake a node that was just put to sleep.
+      state("asleep", "Asleep until you come back");
+      whenUsed(() => {
+        state("closed", "Waking up…");
+        reconnect();
+      });
+      return;
+    }
     state("closed", "Reconnecting…");
-    setTimeout(async () => {
-      await refresh();
-      connect(next);
-    }, pause);
+    // Pages that lost their node together do not all come back at once.
+    const wait = pause * (0.5 + Math.random() / 2);
+    setTimeout(() => whenSeen(() => reconnect(next)), wait);
   });
 }
 

@@ -4,8 +4,10 @@
 //   &base=nodes.test                        domain to set cookies for (repeatable)
 //   &cookie=NAME                            cookie to overwrite (repeatable)
 //   &ws=/live:live:test.dev                 WebSocket path of the victim (repeatable)
+//   &frame=/live:live:test.dev              page of the victim to frame (repeatable)
 // What came of it is JSON in #results, and then <body data-done="true">.
-// "read" or "open" anywhere in it means that a wall has a hole.
+// "read" or "open" anywhere in it means that a wall has a hole. What its frames
+// show cannot be told from here: whoever steers the browser looks into them.
 "use strict";
 
 const query = new URLSearchParams(location.search);
@@ -61,17 +63,12 @@ const socket = (url) => () =>
     tried.onclose = (event) => done(`refused (${event.code})`);
   });
 
+/** A page or an error, a frame is loaded in the end. */
 const framing = (url) => () =>
   new Promise((done) => {
     const frame = document.createElement("iframe");
     frame.src = url;
-    frame.onload = () => {
-      try {
-        done(`read frame: ${frame.contentDocument.body.textContent.slice(0, 200)}`);
-      } catch (error) {
-        done(`blocked: ${error.name}`);
-      }
-    };
+    frame.onload = () => done("framed something");
     document.body.append(frame);
   });
 
@@ -89,6 +86,11 @@ async function run() {
     attempt(`POST ${target}/logout`, writing(`${target}/logout`, ""));
     attempt(`POST ${target}/api/v1/nodes`, writing(`${target}/api/v1/nodes`, '{"label":"stolen","password":"attacker 123"}'));
     attempt(`frame ${target}`, framing(`${target}/`));
+    const door = target === dashboard ? "/sign-in" : "/login";
+    attempt(`frame ${target}${door}`, framing(target + door));
+    for (const path of query.getAll("frame")) {
+      attempt(`frame ${target}${path}`, framing(target + path));
+    }
     for (const path of query.getAll("ws")) {
       attempt(`WebSocket ${target}${path}`, socket(target.replace(/^http/, "ws") + path));
     }

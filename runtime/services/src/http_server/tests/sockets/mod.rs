@@ -1,5 +1,8 @@
 //! WebSockets as browsers and apps see them, over whole connections.
 
+mod bounds;
+mod ends;
+
 use futures::{SinkExt, StreamExt};
 use node_api::Origin;
 use node_types::Edition;
@@ -8,7 +11,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::super::sockets::{MAX_SOCKETS, MAX_WAITING};
 use super::*;
 
 type Client = WebSocketStream<DuplexStream>;
@@ -298,181 +300,4 @@ async fn handshakes_that_are_none_are_refused() {
         io.read_exact(&mut status).await.unwrap();
         assert_eq!(std::str::from_utf8(&status[9..]).unwrap(), wanted, "{head}");
     }
-}
-
-#[tokio::test]
-async fn a_full_app_holds_its_peer_back_and_loses_nothing() {
-    let mut harness = Harness::new();
-    harness.bind_socket(APP, "/", false).await;
-    let mut client = open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-    harness.channel().await;
-    let room = harness.port.fill(APP);
-    const FRAMES: usize = 200;
-    let piece = vec![b'x'; usize::try_from(PUBLIC_LIMIT).unwrap() - 4];
-    let sending = async {
-        for number in 0..FRAMES {
-            let frame = [format!("{number:04}").as_bytes(), &piece].concat();
-            client.send(Frame::Binary(frame.into())).await.unwrap();
-        }
-    };
-    tokio::pin!(sending);
-    // The peer is held back: the pipe and the buffers are smaller than this.
-    let waited = tokio::time::timeout(Duration::from_millis(200), sending.as_mut()).await;
-    assert!(waited.is_err());
-    assert!(harness.sent.try_recv().is_err());
-    room.add_permits(FRAMES);
-    let receiving = async {
-        for number in 0..FRAMES {
-            let (_, blob) = harness.told().await;
-            assert_eq!(blob.unwrap()[..4], *format!("{number:04}").as_bytes());
-        }
-    };
-    tokio::join!(sending, receiving);
-}
-
-#[tokio::test]
-async fn a_peer_that_does_not_read_is_closed() {
-    let mut harness = Harness::new();
-    harness.bind_socket(APP, "/", false).await;
-    let mut slow = open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-    let channel = harness.channel().await;
-    let piece = [b'x'; 1000];
-    let mut pushed = 0;
-    let error = loop {
-        let answer = harness.push(APP, channel, "Binary", &piece).await;
-        if answer != json!({"Ok": null}) {
-            break answer;
-        }
-        pushed += 1;
-        assert!(pushed <= 2 * MAX_WAITING, "nothing is bounded");
-    };
-    assert_eq!(error, json!({"Err": "WsChannelNotFound"}));
-    assert_eq!(close_code(&mut slow).await, 1013);
-    assert_eq!(harness.told().await.0, json!({"WebSocketClose": channel}));
-}
-
-#[tokio::test]
-async fn each_end_has_its_code() {
-    let mut harness = Harness::new();
-    let app: ProcessId = APP.parse().unwrap();
-    harness.bind_socket(APP, "/mine", true).await;
-    harness.bind_socket(APP, "/", false).await;
-    let cookie = |harness: &Harness| {
-        let cookie = harness.server.login_cookie(false).unwrap();
-        cookie.split(';').next().unwrap().to_owned()
-    };
-    let first = cookie(&harness);
-    harness.clock.advance(1);
-    let second = cookie(&harness);
-    let mine = url("/mine");
-    let mut of_first = open(&harness, Origin::Public, &mine, &[("cookie", &first)])
-        .await
-        .unwrap();
-    harness.channel().await;
-    let mut of_second = open(&harness, Origin::Public, &mine, &[("cookie", &second)])
-        .await
-        .unwrap();
-    harness.channel().await;
-    let mut anybody = open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-    harness.channel().await;
-
-    let out = request(Method::POST, "/logout", &[("cookie", &first)], "");
-    let answer = harness.server.handle(out, Origin::Public).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(close_code(&mut of_first).await, 1008);
-    harness.told().await;
-    harness
-        .server
-        .renew_login(config(false).login, &Secret::new([8; 32]));
-    assert_eq!(close_code(&mut of_second).await, 1008);
-    harness.told().await;
-    let refused = open(&harness, Origin::Public, &mine, &[("cookie", &second)]).await;
-    assert_eq!(refused.err(), Some(404));
-
-    harness.server.process_ended(&app);
-    assert_eq!(close_code(&mut anybody).await, 1011);
-    harness.told().await;
-    // Its next life finds its paths; once it is gone nobody does.
-    let mut again = open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-    harness.channel().await;
-    harness.server.forget(&app);
-    assert_eq!(close_code(&mut again).await, 1011);
-    assert_eq!(
-        open(&harness, Origin::Public, &url(""), &[]).await.err(),
-        Some(404)
-    );
-    harness.told().await;
-
-    harness.bind_socket(APP, "/", false).await;
-    harness.port.refuse(APP);
-    let mut refused = open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-    assert_eq!(close_code(&mut refused).await, 1011);
-    harness.bind_socket(OTHER, "/", false).await;
-    let other = format!("ws://localhost/{OTHER}");
-    let mut long = open(&harness, Origin::Public, &other, &[]).await.unwrap();
-    harness.channel().await;
-    let over = usize::try_from(PUBLIC_LIMIT).unwrap() + 1;
-    long.send(Frame::Binary(vec![0; over].into()))
-        .await
-        .unwrap();
-    assert_eq!(close_code(&mut long).await, 1009);
-    harness.told().await;
-    let mut stopped = open(&harness, Origin::Public, &other, &[]).await.unwrap();
-    harness.channel().await;
-    harness.tasks.token().cancel();
-    assert_eq!(close_code(&mut stopped).await, 1001);
-    assert!(harness.tasks.shutdown(Duration::from_secs(5)).await);
-}
-
-#[tokio::test]
-async fn a_node_has_so_many_sockets() {
-    let mut harness = Harness::new();
-    harness.bind_socket(APP, "/", false).await;
-    let mut clients = Vec::new();
-    for _ in 0..MAX_SOCKETS {
-        clients.push(open(&harness, Origin::Public, &url(""), &[]).await.unwrap());
-        harness.channel().await;
-    }
-    assert_eq!(
-        open(&harness, Origin::Public, &url(""), &[]).await.err(),
-        Some(503)
-    );
-    clients.pop();
-    assert!(harness.told().await.0["WebSocketClose"].is_u64());
-    // Its place is free as soon as its task has ended.
-    while harness.server.sockets.free_places() == 0 {
-        tokio::task::yield_now().await;
-    }
-    open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_fell_silent_is_noticed() {
-    let mut harness = Harness::new();
-    harness.bind_socket(APP, "/", false).await;
-    let mut alive = open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-    let alive_channel = harness.channel().await;
-    let dead = open(&harness, Origin::Public, &url(""), &[]).await.unwrap();
-    let dead_channel = harness.channel().await;
-    let answering = async {
-        // Reading is what answers pings.
-        while let Some(Ok(frame)) = alive.next().await {
-            assert!(frame.is_ping(), "{frame}");
-        }
-    };
-    let waiting = async {
-        let began = tokio::time::Instant::now();
-        assert_eq!(
-            harness.told().await.0,
-            json!({"WebSocketClose": dead_channel})
-        );
-        assert!((90..=125).contains(&began.elapsed().as_secs()));
-        let quiet = tokio::time::timeout(Duration::from_secs(600), harness.told()).await;
-        assert!(quiet.is_err(), "{alive_channel} lives");
-    };
-    tokio::select! {
-        () = answering => panic!("closed"),
-        () = waiting => {}
-    }
-    drop(dead);
 }
