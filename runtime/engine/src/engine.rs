@@ -1,5 +1,6 @@
 //! The engine: from bytes to a running process.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -11,7 +12,8 @@ use futures::FutureExt;
 use lifecycle::{TaskKind, Tasks};
 use node_types::Edition;
 use tokio::sync::Semaphore;
-use wasmtime::component::Linker;
+use wasmtime::component::types::{ComponentItem, Type};
+use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
 
 use crate::artifact::Artifacts;
 use crate::cache::{self, Cache, Joined, Lead, Outcome};
@@ -20,8 +22,10 @@ use crate::exit::{Exit, exit_of, explain};
 use crate::fair::{Fair, Slice};
 use crate::guest::{Guest, new_store};
 use crate::hash::WasmHash;
-use crate::host::{ProcessHost, v1_0};
-use crate::inspect::{InspectError, Inspection, MAX_WASM_BYTES, edition_of, inspect};
+use crate::host::{self, ProcessHost};
+use crate::inspect::{
+    InspectError, Inspection, MAX_WASM_BYTES, edition_of, inspect, is_unknown_wasi,
+};
 use crate::stderr::Stderr;
 use crate::ticker::Ticker;
 use crate::{TenantBudget, config};
@@ -80,8 +84,10 @@ pub enum EngineError {
 /// A component ready to run, shared by all processes that run it.
 pub struct Component {
     hash: WasmHash,
-    edition: Edition,
-    pre: v1_0::Pre,
+    edition: Option<Edition>,
+    pre: InstancePre<Guest>,
+    /// Where its `init` is.
+    init: ComponentExportIndex,
 }
 
 impl Component {
@@ -91,9 +97,9 @@ impl Component {
         &self.hash
     }
 
-    /// The generation of the interface it was built for.
+    /// The generation of the interface it was built for, if it uses any.
     #[must_use]
-    pub fn edition(&self) -> Edition {
+    pub fn edition(&self) -> Option<Edition> {
         self.edition
     }
 }
@@ -139,7 +145,7 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config::wasmtime_config()).map_err(unsupported)?;
         let mut linker = Linker::new(&wasmtime);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(unsupported)?;
-        v1_0::add_to_linker(&mut linker).map_err(unsupported)?;
+        host::add_to_linker(&mut linker).map_err(unsupported)?;
         let cache_dir = options.cache_dir;
         let cache_error = |error| EngineError::Cache {
             path: cache_dir.clone(),
@@ -281,7 +287,11 @@ impl Engine {
                     return Exit::NotInstantiable { message };
                 }
             };
-            match instance.call_init(&mut store, &our).await {
+            let ended = match instance.get_typed_func::<(&str,), ()>(&mut store, &component.init) {
+                Ok(init) => init.call_async(&mut store, (&our,)).await,
+                Err(error) => Err(error),
+            };
+            match ended {
                 Ok(()) => Exit::Finished,
                 Err(error) => exit_of(&error, &stderr),
             }
@@ -362,17 +372,46 @@ impl Inner {
         let edition = component
             .component_type()
             .imports(&self.wasmtime)
-            .find_map(|(name, _)| edition_of(name).ok().flatten())
-            .unwrap_or(Edition::V1_0);
+            .find_map(|(name, _)| edition_of(name).ok().flatten());
+        let mismatch = |error: &str| PrepareError::Mismatch(error.to_owned());
+        let init = init_of(component)
+            .ok_or_else(|| mismatch("its `init` does not take one string and return nothing"))?;
         let pre = self
-            .linker
-            .instantiate_pre(component)
-            .and_then(v1_0::Pre::new)
-            .map_err(|error| PrepareError::Mismatch(format!("{error:#}")))?;
+            .linker_for(component)
+            .and_then(|linker| linker.instantiate_pre(component))
+            .map_err(|error| mismatch(&format!("{error:#}")))?;
         Ok(Arc::new(Component {
             hash: *hash,
             edition,
             pre,
+            init,
         }))
     }
+
+    /// The linker, with a trap for everything of WASI that no node has.
+    fn linker_for(
+        &self,
+        component: &wasmtime::component::Component,
+    ) -> wasmtime::Result<Cow<'_, Linker<Guest>>> {
+        let unknown = component
+            .component_type()
+            .imports(&self.wasmtime)
+            .any(|(name, _)| is_unknown_wasi(name));
+        if !unknown {
+            return Ok(Cow::Borrowed(&self.linker));
+        }
+        let mut linker = self.linker.clone();
+        linker.define_unknown_imports_as_traps(component)?;
+        Ok(Cow::Owned(linker))
+    }
+}
+
+/// Where a component exports `init: func(our: string)`.
+fn init_of(component: &wasmtime::component::Component) -> Option<ComponentExportIndex> {
+    let (item, index) = component.get_export(None, "init")?;
+    let ComponentItem::ComponentFunc(init) = item else {
+        return None;
+    };
+    let takes_a_string = init.params().map(|(_, ty)| ty).eq([Type::String]);
+    (takes_a_string && init.results().len() == 0).then_some(index)
 }

@@ -3,13 +3,30 @@
 //! The bindings of every edition translate to this one trait; node-runtime
 //! implements it once. All calls happen on the process' own task.
 
-pub(crate) mod v1_0;
+mod bindings;
+mod hyperware;
+mod unversioned;
+mod v0_7;
+mod v0_8;
+mod v1_0;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use node_types::{
     Address, Blob, Capability, Message, OnExit, ProcessId, Request, Response, SendError,
 };
+use wasmtime::component::Linker;
+
+use crate::guest::Guest;
+
+/// Offers the interface of every edition.
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    unversioned::add_to_linker(linker)?;
+    v0_7::add_to_linker(linker)?;
+    v0_8::add_to_linker(linker)?;
+    v1_0::add_to_linker(linker)?;
+    hyperware::add_to_linker(linker)
+}
 
 /// Ends the process with this message, as a trap in the guest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -46,9 +46,8 @@ const WASI: [&str; 27] = [
 /// What a component is, as far as parsing can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inspection {
-    /// The generation of the interface it imports; the newest one when it
-    /// imports none, as then it cannot tell the difference.
-    pub edition: Edition,
+    /// The generation of the interface it imports, if it imports any.
+    pub edition: Option<Edition>,
 }
 
 /// Why bytes are no process. The texts are for the person who installs them.
@@ -79,8 +78,8 @@ pub enum InspectError {
         /// How.
         message: String,
     },
-    /// An edition that exists but that this host does not run.
-    #[error("built for {0}, which this host does not run yet: build it for kinode:process@1.0.0")]
+    /// An edition that this host does not know.
+    #[error("built for {0}, which this host does not know: build it for kinode:process@1.0.0")]
     UnsupportedEdition(String),
     /// Two editions at once.
     #[error("imports both {0} and {1}: build all of it for one version of the interface")]
@@ -109,11 +108,9 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Inspection, InspectError> {
     if !outline.has_init {
         return Err(InspectError::NoInit);
     }
-    let edition = match outline.standard {
-        None | Some((_, Edition::V1_0)) => Edition::V1_0,
-        Some((name, _)) => return Err(InspectError::UnsupportedEdition(package_of(&name))),
-    };
-    Ok(Inspection { edition })
+    Ok(Inspection {
+        edition: outline.standard.map(|(_, edition)| edition),
+    })
 }
 
 fn check_header(wasm: &[u8]) -> Result<(), InspectError> {
@@ -204,7 +201,8 @@ impl Outline {
                 }
             };
         }
-        if is_known_wasi(name) {
+        // What a node does not have of it traps when it is called.
+        if name.starts_with("wasi:") {
             return Ok(());
         }
         Err(InspectError::UnknownImport(shortened(name)))
@@ -235,10 +233,13 @@ fn package_of(name: &str) -> String {
     shortened(&name.replacen("/standard", "", 1))
 }
 
-fn is_known_wasi(name: &str) -> bool {
-    name.strip_prefix("wasi:")
-        .and_then(|name| name.split_once('@'))
-        .is_some_and(|(path, version)| version.starts_with("0.2.") && WASI.contains(&path))
+/// Whether `name` is an interface of WASI that no node provides.
+pub(crate) fn is_unknown_wasi(name: &str) -> bool {
+    name.strip_prefix("wasi:").is_some_and(|name| {
+        let known =
+            |(path, version): (&str, &str)| version.starts_with("0.2.") && WASI.contains(&path);
+        !name.split_once('@').is_some_and(known)
+    })
 }
 
 /// Names come from the component, so their length is bounded before they are

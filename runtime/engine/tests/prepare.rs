@@ -59,7 +59,7 @@ async fn the_next_host_process_finds_the_artifact() {
     let third = setup.engine();
     let component = third.open(&hash).await.unwrap();
     assert_eq!(component.hash(), &hash);
-    assert_eq!(component.edition(), node_types::Edition::V1_0);
+    assert_eq!(component.edition(), Some(node_types::Edition::V1_0));
     assert!(runs(&third, &component).await);
     assert_eq!(setup.runs(), 1);
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{MIB, Seen, Setup, component, hello, hog, init, printer, run_once, trap_of};
+use common::{
+    MIB, Seen, Setup, component, hello, hog, init, printer, printer_for, run_once, trap_of,
+};
 use lifecycle::TaskKind;
 use node_engine::{Engine, Exit, TenantBudget};
 use tokio::sync::Notify;
@@ -31,6 +33,58 @@ async fn init_is_told_its_address() {
         *seen.prints.lock(),
         [(3, "a.dev@main:test:a.dev".to_owned())]
     );
+}
+
+#[tokio::test]
+async fn every_edition_runs() {
+    for interface in [
+        "kinode:process/standard",
+        "kinode:process/standard@0.7.0",
+        "kinode:process/standard@0.8.0",
+        "kinode:process/standard@1.0.0",
+        "hyperware:process/standard@1.0.0",
+    ] {
+        let body = r#"(func (export "init") (param i32 i32)
+            (call $print (i32.const 0) (i32.const 8) (i32.const 5)))"#;
+        let (exit, seen) = run_once(printer_for(interface, body)).await;
+        assert_eq!(exit, Exit::Finished, "{interface}");
+        assert_eq!(seen.texts(), ["hello"], "{interface}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_does_not_have_of_wasi_traps_when_called() {
+    let guest = |body: &str| {
+        component(&format!(
+            r#"(component
+              (import "wasi:http/outgoing-handler@0.2.0" (instance $http
+                (export "handle" (func))))
+              {{libc}}
+              (core func $handle (canon lower (func $http "handle")))
+              (core module $main
+                (import "http" "handle" (func $handle))
+                (func (export "init") (param i32 i32) {body}))
+              (core instance $main (instantiate $main
+                (with "http" (instance (export "handle" (func $handle))))))
+              {{init}})"#
+        ))
+    };
+    assert_eq!(run_once(guest("")).await.0, Exit::Finished);
+    let message = trap_of(run_once(guest("(call $handle)")).await.0);
+    assert!(message.contains("wasi:http/outgoing-handler"), "{message}");
+}
+
+#[tokio::test]
+async fn an_init_of_another_shape_is_refused() {
+    let component = component(
+        r#"(component
+          (core module $main (func (export "init")))
+          (core instance $main (instantiate $main))
+          (func (export "init") (canon lift (core func $main "init"))))"#,
+    );
+    let setup = Setup::new();
+    let refused = setup.engine().prepare(component).await.unwrap_err();
+    assert!(refused.to_string().contains("one string"), "{refused}");
 }
 
 #[tokio::test]

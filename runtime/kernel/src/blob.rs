@@ -1,6 +1,6 @@
 //! The blob a process holds, by the rule of its edition.
 
-use node_types::Blob;
+use node_types::{Blob, Edition};
 
 /// How an edition treats the blob of a received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,17 @@ pub enum BlobPolicy {
     /// From edition 1.0: the blob belongs to the current message, a failure
     /// has none; the last one ever received is kept besides.
     CurrentMessage,
+}
+
+impl BlobPolicy {
+    /// The policy of an edition; the newest for a process that has none.
+    #[must_use]
+    pub fn of(edition: Option<Edition>) -> Self {
+        match edition {
+            Some(Edition::V0_7 | Edition::V0_8) => Self::LastMessage,
+            Some(Edition::V1_0 | Edition::Hyperware) | None => Self::CurrentMessage,
+        }
+    }
 }
 
 /// The slot itself. Cloning a blob out of it does not copy its bytes.

@@ -235,7 +235,7 @@ fn enter_distro(host: &Launcher, table: &mut ProcessTable) {
             let edition = host
                 .components
                 .get(&id)
-                .map(|component| component.edition());
+                .and_then(|component| component.edition());
             let process = ProcessEntry::userspace(
                 package.handle(entry),
                 package.wit_version,

@@ -10,7 +10,7 @@ use lifecycle::queue::NotSent;
 use node_engine::Engine;
 use node_kernel::{InitializeProcess, KernelCommand, KernelResponse, ProcessTable, is_no_revoke};
 use node_services::answer;
-use node_types::{KernelMessage, Message, OnExit, ProcessId};
+use node_types::{Edition, KernelMessage, Message, OnExit, ProcessId};
 
 use crate::kernel::{Kernel, lossy};
 use crate::mailbox::Mailbox;
@@ -126,11 +126,16 @@ impl Kernel {
         };
         let inspection =
             Engine::inspect(&wasm).map_err(|error| format!("{id} was not entered: {error}"))?;
+        let meant = Edition::of_wit_version(request.wit_version);
+        let edition = inspection.edition.unwrap_or(meant);
+        if edition.wit_version() != meant.wit_version() {
+            tracing::debug!(process = %id, ?edition, ?meant, "a package names another edition than its component has");
+        }
         let limit = usize::try_from(self.limits.processes).unwrap_or(usize::MAX);
         let initialized = self
             .table
             .write()
-            .initialize(source, request, Some(inspection.edition), limit)
+            .initialize(source, request, Some(edition), limit)
             .map_err(|error| error.to_string())?;
         let (process, mailbox) = WasmProcess::new(self, id.clone(), wasm);
         self.enter(&id, process.clone(), mailbox);

@@ -2,7 +2,9 @@
 //! generations. Inside the host only the dash form exists; every other id is
 //! byte-exact (`my_chat_app` and `my-chat-app` are two packages).
 
-use crate::{Address, ProcessId};
+use std::borrow::Cow;
+
+use crate::{Address, Edition, ProcessId};
 
 /// Modules of `distro:sys` whose name had an underscore up to 0.9.
 const MODULES: [(&str, &str); 3] = [
@@ -73,6 +75,23 @@ pub fn underscored(id: ProcessId) -> ProcessId {
     }
 }
 
+/// `id` as processes of `edition` know it.
+#[must_use]
+pub fn spelled(id: &ProcessId, edition: Edition) -> Cow<'_, ProcessId> {
+    if id.publisher() != "sys" {
+        return Cow::Borrowed(id);
+    }
+    match edition {
+        Edition::V0_7 | Edition::V0_8 => Cow::Owned(underscored(id.clone())),
+        Edition::V1_0 => Cow::Borrowed(id),
+        Edition::Hyperware => match (id.process(), id.package()) {
+            ("kns-indexer", "kns-indexer") => Cow::Owned(joined("hns-indexer", "hns-indexer")),
+            (process, "kns-indexer") => Cow::Owned(joined(process, "hns-indexer")),
+            _ => Cow::Borrowed(id),
+        },
+    }
+}
+
 /// Parts come from valid ids and this table, so there is nothing to check.
 fn joined(process: &str, package: &str) -> ProcessId {
     ProcessId::from_valid_parts(process, package, "sys")
@@ -107,6 +126,39 @@ mod tests {
             ("vfs:distro:sys", "vfs:distro:sys"),
         ] {
             assert_eq!(canonical(id(given)), id(wanted), "{given}");
+        }
+    }
+
+    #[test]
+    fn each_edition_sees_its_own_spelling() {
+        for (canonical, old, hyperware) in [
+            (
+                "http-server:distro:sys",
+                "http_server:distro:sys",
+                "http-server:distro:sys",
+            ),
+            (
+                "main:app-store:sys",
+                "main:app_store:sys",
+                "main:app-store:sys",
+            ),
+            ("vfs:distro:sys", "vfs:distro:sys", "vfs:distro:sys"),
+            (
+                "kns-indexer:kns-indexer:sys",
+                "kns_indexer:kns_indexer:sys",
+                "hns-indexer:hns-indexer:sys",
+            ),
+            (
+                "http-server:distro:bob.dev",
+                "http-server:distro:bob.dev",
+                "http-server:distro:bob.dev",
+            ),
+        ] {
+            let known = |edition| spelled(&id(canonical), edition).to_string();
+            assert_eq!(known(Edition::V0_7), old);
+            assert_eq!(known(Edition::V0_8), old);
+            assert_eq!(known(Edition::V1_0), canonical);
+            assert_eq!(known(Edition::Hyperware), hyperware);
         }
     }
 

@@ -21,6 +21,26 @@ pub enum Edition {
 }
 
 impl Edition {
+    /// The edition that a package means by the `wit_version` of its metadata.
+    #[must_use]
+    pub fn of_wit_version(wit_version: Option<u32>) -> Self {
+        match wit_version {
+            None => Self::V0_7,
+            Some(0) => Self::V0_8,
+            Some(_) => Self::V1_0,
+        }
+    }
+
+    /// The `wit_version` of packages for this edition.
+    #[must_use]
+    pub fn wit_version(self) -> Option<u32> {
+        match self {
+            Self::V0_7 => None,
+            Self::V0_8 => Some(0),
+            Self::V1_0 | Self::Hyperware => Some(1),
+        }
+    }
+
     /// Whether processes of this edition know module and package names with
     /// underscores (`http_server:distro:sys`).
     #[must_use]

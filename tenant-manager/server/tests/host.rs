@@ -30,6 +30,7 @@ mod host {
     mod commands;
     mod crash;
     mod doors;
+    mod editions;
     mod homepage;
     mod isolation;
     mod neighbours;

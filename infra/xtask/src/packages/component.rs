@@ -6,8 +6,14 @@ use wasi_preview1_component_adapter_provider::{
 };
 use wit_component::{ComponentEncoder, DecodedWasm};
 
-/// What every process of ours imports.
-const INTERFACE: &str = "kinode:process/standard@1.0.0";
+/// What a process imports, one of them.
+const INTERFACES: [&str; 5] = [
+    "kinode:process/standard",
+    "kinode:process/standard@0.7.0",
+    "kinode:process/standard@0.8.0",
+    "kinode:process/standard@1.0.0",
+    "hyperware:process/standard@1.0.0",
+];
 /// What every process exports.
 const ENTRY: &str = "init";
 
@@ -35,15 +41,15 @@ fn check(component: &[u8]) -> anyhow::Result<()> {
         anyhow::bail!("it is a WIT package, not a component");
     };
     let world = &resolve.worlds[world];
-    let imports = |name: &str| {
-        let mut keys = world.imports.keys();
-        keys.any(|key| resolve.name_world_key(key) == name)
-    };
+    let mut imports = world.imports.keys();
     let mut exports = world.exports.keys();
     ensure!(
         exports.any(|key| resolve.name_world_key(key) == ENTRY),
         "it does not export `{ENTRY}`: name guest::process! or guest::script! in the crate"
     );
-    ensure!(imports(INTERFACE), "it does not import {INTERFACE}");
+    ensure!(
+        imports.any(|key| INTERFACES.contains(&resolve.name_world_key(key).as_str())),
+        "it imports no edition of kinode:process/standard"
+    );
     Ok(())
 }

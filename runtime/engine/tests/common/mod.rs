@@ -48,9 +48,14 @@ const INIT: &str = r#"
 /// A component that can print. `fields` goes into its core module, which may
 /// call `$print (verbosity) (pointer) (length)` and has "hello" at 8.
 pub fn printer(fields: &str) -> Bytes {
+    printer_for("kinode:process/standard@1.0.0", fields)
+}
+
+/// A printer that imports `interface`.
+pub fn printer_for(interface: &str, fields: &str) -> Bytes {
     let text = format!(
         r#"(component
-  (import "kinode:process/standard@1.0.0" (instance $std
+  (import "{interface}" (instance $std
     (export "print-to-terminal" (func (param "verbosity" u8) (param "message" string)))))
   {LIBC}
   (core func $print (canon lower (func $std "print-to-terminal")

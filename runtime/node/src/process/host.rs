@@ -40,7 +40,12 @@ impl Host {
     ) -> Self {
         let our = kernel.address(process);
         let inbox = Inbox::new(slot, kernel.epoch);
-        let conversation = Conversation::new(our.clone(), BlobPolicy::CurrentMessage);
+        let edition = kernel
+            .table
+            .read()
+            .get(process)
+            .and_then(|entry| entry.edition);
+        let conversation = Conversation::new(our.clone(), BlobPolicy::of(edition));
         Self {
             kernel,
             our,

@@ -1,0 +1,37 @@
+//! `hyperware:process@1.0.0`.
+
+use self::hyperware::process::standard as wit;
+
+wasmtime::component::bindgen!({
+    path: "wit/hyperware",
+    world: "lib",
+    imports: {
+        // What is at hand needs no task switch.
+        "hyperware:process/standard.get-on-exit": trappable,
+        "hyperware:process/standard.our-capabilities": trappable,
+        "hyperware:process/standard.get-blob": trappable,
+        "hyperware:process/standard.our": trappable,
+        "hyperware:process/standard.has-blob": trappable,
+        "hyperware:process/standard.last-blob": trappable,
+        default: async | trappable,
+    },
+});
+
+super::bindings::edition! {
+    edition: Hyperware,
+    grant: (wit::ProcessId, String) => |grant| grant,
+    send_error: { target },
+    newer: {
+        fn our(&mut self) -> wasmtime::Result<wit::Address> {
+            Ok(lower::address(self.host.our()))
+        }
+
+        fn has_blob(&mut self) -> wasmtime::Result<bool> {
+            Ok(self.host.has_blob())
+        }
+
+        fn last_blob(&mut self) -> wasmtime::Result<Option<wit::LazyLoadBlob>> {
+            Ok(self.host.last_blob().map(lower::blob))
+        }
+    },
+}
