@@ -52,9 +52,13 @@ pub(super) async fn run(
         }
     };
     tokio::pin!(drawing);
+    // Kept to the end: a terminal whose input ends takes that for a goodbye, and
+    // ends before the node has said its own.
+    let feeding = feed(inlet, input, size, interrupt);
+    tokio::pin!(feeding);
     let node_leaves = tokio::select! {
         () = &mut drawing => false,
-        never = feed(inlet, input, size, interrupt) => match never {},
+        never = &mut feeding => match never {},
         () = leaving(lease.node().status()) => true,
     };
     // Given back before anything that waits for the client.

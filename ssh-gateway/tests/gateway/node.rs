@@ -178,6 +178,8 @@ impl NodeHandle for Node {
 
     async fn stop(&self, _reason: StopReason) {
         self.status.send_replace(NodeStatus::Stopping);
+        // As with a real node, the doors may know before the terminals do.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         self.tasks.shutdown(Duration::from_secs(1)).await;
         self.status.send_replace(NodeStatus::Stopped);
     }
