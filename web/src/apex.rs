@@ -71,6 +71,7 @@ pub(crate) async fn respond(
         Ok(response) => response,
         Err(never) => match never {},
     };
+    app.held.back(response.status()).await;
     let mut response = response.map(|body| body.map_err(Into::into).boxed_unsync());
     let headers = response.headers_mut();
     for (name, value) in [

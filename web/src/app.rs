@@ -8,6 +8,7 @@ use tenant_manager::Manager;
 use tenant_model::AccountId;
 
 use crate::client::{customer, is_trusted};
+use crate::hold::Held;
 use crate::host_router::Hosts;
 use crate::in_flight::{InFlight, Shares};
 use crate::options::{Network, Options, OptionsError, PublicAddress};
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) in_flight: Shares,
     /// Open WebSockets of a tenant.
     pub(crate) sockets: Shares,
+    /// Refusals that come late.
+    pub(crate) held: Held,
     /// Open event streams of an account.
     pub(crate) streams: InFlight<AccountId>,
     pub(crate) ssh_host: String,
@@ -88,6 +91,7 @@ impl App {
             count_loopback: rates.count_loopback,
             in_flight: Shares::new(MAX_REQUESTS, MAX_REQUESTS / SHARE),
             sockets: Shares::new(MAX_SOCKETS, MAX_SOCKETS / SHARE),
+            held: Held::default(),
             streams: InFlight::new(MAX_STREAMS),
             ssh_host: options.ssh_host,
             ssh_port: options.ssh_port,

@@ -17,6 +17,7 @@ mod app;
 mod auth;
 mod client;
 mod dashboard;
+mod hold;
 mod host_router;
 mod in_flight;
 mod listener;

@@ -38,6 +38,11 @@ pub(super) fn is_login<B>(request: &Request<B>) -> bool {
     request.method() == Method::POST && request.uri().path().trim_end_matches('/') == "/login"
 }
 
+/// Whether this may be somebody who tries links.
+pub(super) fn is_link<B>(request: &Request<B>) -> bool {
+    request.uri().path().starts_with(PREFIX)
+}
+
 /// Counts an attempt to sign in to any node.
 pub(super) fn limit_login(app: &App, client: Client) -> Result<(), Message> {
     let checked = app.limits.node_sign_in.check(client.address);

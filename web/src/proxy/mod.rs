@@ -55,7 +55,12 @@ pub(crate) async fn forward(
 ) -> HttpResponse {
     let method = request.method().clone();
     let accepts = headers::accept_only(request.headers());
-    match ask(app, label, authority, client, request).await {
+    let signs_in = link::is_login(&request) || link::is_link(&request);
+    let mut answer = ask(app, label, authority, client, request).await;
+    if signs_in {
+        answer = app.held.answer(answer).await;
+    }
+    match answer {
         Ok(mut response) => {
             headers::clean_response(&mut response, method == Method::HEAD);
             if upgrade::is_switch(&response) {

@@ -1,5 +1,7 @@
 //! What one client may take of a node, seen from behind a trusted proxy.
 
+use std::time::{Duration, Instant};
+
 use tenant_manager::ManagerLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -108,4 +110,39 @@ async fn this_machine_is_a_client_if_so_configured() {
         held.push(open(&host, "alice", STRANGER).await.unwrap());
     }
     assert_eq!(open(&host, "alice", OWNER).await.err(), Some(429));
+}
+
+#[tokio::test]
+async fn a_refused_sign_in_comes_late_and_keeps_nobody_else_waiting() {
+    let host = host().await;
+    let attempt = async |client: &str| {
+        let headers = [("X-Forwarded-For", client), ("Accept", "application/json")];
+        let begun = Instant::now();
+        let answer = host
+            .send("POST", "alice.localhost", "/login", &headers, b"{}")
+            .await;
+        (answer, begun.elapsed())
+    };
+    let mut refused = None;
+    for _ in 0..50 {
+        let (answer, took) = attempt(STRANGER).await;
+        if answer.status == 429 {
+            refused = Some((answer, took));
+            break;
+        }
+    }
+    let (refused, took) = refused.unwrap();
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    assert!(refused.header("retry-after").is_some());
+    // While many such answers are held, the owner's comes at once.
+    let flood = futures::future::join_all((0..100).map(|_| attempt(STRANGER)));
+    tokio::pin!(flood);
+    assert!(futures::poll!(flood.as_mut()).is_pending());
+    let (owner, _) = tokio::select! {
+        biased;
+        owner = attempt(OWNER) => owner,
+        _ = &mut flood => panic!("the flood was answered first"),
+    };
+    assert_ne!(owner.status, 429);
+    flood.await;
 }
