@@ -158,7 +158,20 @@ impl Api {
             .unwrap()
     }
 
-    /// The same without a body and with more headers.
+    /// A form sent to a node through the proxy.
+    pub async fn node_form(&self, host: &str, path: &str, form: &str) -> Response {
+        let port = self.address.rsplit(':').next().unwrap();
+        self.client
+            .post(format!("http://{}{path}", self.address))
+            .header("host", format!("{host}:{port}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.to_owned())
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// A request without a body and with more headers.
     pub async fn node_with(
         &self,
         method: Method,
