@@ -4,16 +4,20 @@
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;background:#f4f4f2;color:#1c1c1a;\
+/// In the colours of the host's own pages.
+const STYLE: &str = ":root{color-scheme:light dark;--paper:#f6f4ee;--card:#fffefb;--ink:#13232b;\
+     --line:#7d8a8f;--sea:#0a5c66;--on-sea:#fff;--bad:#b23a0e}\
+     @media(prefers-color-scheme:dark){:root{--paper:#0c161b;--card:#13212a;--ink:#e8eff1;\
+     --line:#6c808a;--sea:#63c7cd;--on-sea:#08161b;--bad:#ff9b74}}\
+     body{font:16px/1.5 system-ui,sans-serif;background:var(--paper);color:var(--ink);\
      display:grid;place-items:center;min-height:100vh;margin:0}\
-     main{background:#fff;padding:2rem;border-radius:.75rem;width:min(20rem,80vw);\
-     box-shadow:0 1px 6px #0002}h1{font-size:1.25rem;margin:0 0 1rem;overflow-wrap:anywhere}\
+     main{background:var(--card);padding:2rem;border-radius:.75rem;width:min(20rem,80vw);\
+     box-shadow:0 1px 6px #0003}h1{font-size:1.25rem;margin:0 0 1rem;overflow-wrap:anywhere}\
      label{display:block;margin-bottom:.25rem}\
      input,button{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border-radius:.4rem}\
-     input{border:1px solid #888;margin-bottom:1rem}\
-     button{border:0;background:#1c4ed8;color:#fff;cursor:pointer}.problem{color:#b00020}\
-     @media(prefers-color-scheme:dark){body{background:#161618;color:#eee}main{background:#232326}\
-     input{background:#161618;color:#eee}.problem{color:#ff8a95}}";
+     input{border:1px solid var(--line);margin-bottom:1rem;background:var(--paper);color:inherit}\
+     button{border:0;background:var(--sea);color:var(--on-sea);font-weight:600;cursor:pointer}\
+     :focus-visible{outline:3px solid var(--sea);outline-offset:2px}.problem{color:var(--bad)}";
 
 /// The page of node `node`; every argument may come from a stranger.
 pub(super) fn render(node: &str, subdomain: &str, target: &str, problem: Option<&str>) -> String {

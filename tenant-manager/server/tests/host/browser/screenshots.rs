@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::chromium::{Chromium, Look};
-use super::{EMAIL, create_node, dashboard, install, node, sign_up, start_host};
+use super::{EMAIL, PASSWORD, create_node, dashboard, install, node, sign_up, start_host};
 
 /// Where they go.
 fn folder() -> PathBuf {
@@ -13,6 +13,9 @@ fn folder() -> PathBuf {
 }
 
 async fn take(browser: &Chromium, name: &str) {
+    // What was opened just now is laid out only with the next picture.
+    let frame = "await new Promise(requestAnimationFrame);";
+    browser.promised(&frame.repeat(2)).await;
     let shot = browser
         .devtools(
             "Page.captureScreenshot",
@@ -64,6 +67,12 @@ async fn pages(look: Look, suffix: &str) {
         .script("document.querySelectorAll('details').forEach(d => d.open = true)")
         .await;
     shot("node-details").await;
+    browser
+        .goto(&dashboard(&host, "/nodes/alice/password"))
+        .await;
+    shot("node-password").await;
+    browser.goto(&dashboard(&host, "/nodes/alice/delete")).await;
+    shot("delete").await;
     browser.goto(&dashboard(&host, "/nodes")).await;
     shot("nodes").await;
     browser.goto(&dashboard(&host, "/account")).await;
@@ -84,5 +93,11 @@ async fn pages(look: Look, suffix: &str) {
     browser.find("[data-app]").await;
     shot("homepage").await;
     drop(tunnel);
+    let api = host.api().sign_in(EMAIL, PASSWORD).await;
+    assert!(api.delete("/nodes/alice").await.status().is_success());
+    browser.goto(&dashboard(&host, "/nodes/alice")).await;
+    shot("node-deleted").await;
+    browser.goto(&dashboard(&host, "/nodes/alice/purge")).await;
+    shot("purge").await;
     browser.close().await;
 }
