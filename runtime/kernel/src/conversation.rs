@@ -295,11 +295,18 @@ impl Conversation {
         Some((source, seen))
     }
 
-    /// What the process means by `capability`: one of another node is the one
-    /// it received, signature and all.
+    /// What the process may keep of `capability`, which it names: what it was
+    /// given as it was given, what it issues itself, and what other nodes
+    /// issue, for they check it themselves. `None` for a right of this node
+    /// that nobody gave it.
     #[must_use]
-    pub fn as_received(&self, capability: Capability) -> Capability {
-        self.received.signed(capability)
+    pub fn as_received(&self, capability: Capability) -> Option<Capability> {
+        if let Some(received) = self.received.find(&capability) {
+            return Some(received);
+        }
+        let own = capability.issuer == self.our;
+        let foreign = capability.issuer.node != self.our.node;
+        (own || foreign).then_some(capability)
     }
 
     /// What `message` means to the process while it waits for the answer to

@@ -1,15 +1,16 @@
-//! Signatures of capabilities that a process has been given by other nodes.
+//! Capabilities that a process has been given with messages.
 //!
 //! Processes never see signatures, so what they save is joined here with the
-//! signature it came with. Bounded: the oldest is forgotten, and saved without
-//! one, which its issuer will not accept.
+//! signature it came with; and of its own node a process may keep only what
+//! somebody gave it. Bounded: the oldest is forgotten, and can then be saved
+//! only if it comes again.
 
 use std::collections::VecDeque;
 
 use node_types::{CapKey, CapSignature, Capability};
 
 /// Most capabilities remembered.
-const MAX_RECEIVED: usize = 64;
+const MAX_RECEIVED: usize = 256;
 /// Most bytes of their keys and params.
 const MAX_BYTES: usize = 64 << 10;
 
@@ -17,41 +18,38 @@ const MAX_BYTES: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     /// The newest last.
-    signed: VecDeque<Signed>,
+    known: VecDeque<Known>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Signed {
+struct Known {
     key: CapKey,
     /// The spelling that the signature is about.
     params: String,
-    signature: CapSignature,
+    signature: Option<CapSignature>,
 }
 
-impl Signed {
+impl Known {
     fn bytes(&self) -> usize {
         self.key.params().len() + self.params.len()
     }
 }
 
 impl Received {
-    /// Remembers what of `capabilities` is signed.
+    /// Remembers `capabilities`, which came with a message.
     pub(crate) fn remember(&mut self, capabilities: &[Capability]) {
         for capability in capabilities {
-            let Some(signature) = capability.signature().cloned() else {
-                continue;
-            };
-            let signed = Signed {
+            let known = Known {
                 key: capability.key(),
                 params: capability.params.clone(),
-                signature,
+                signature: capability.signature().cloned(),
             };
-            self.forget(&signed.key);
-            self.bytes += signed.bytes();
-            self.signed.push_back(signed);
-            while self.signed.len() > MAX_RECEIVED || self.bytes > MAX_BYTES {
-                let Some(oldest) = self.signed.pop_front() else {
+            self.forget(&known.key);
+            self.bytes += known.bytes();
+            self.known.push_back(known);
+            while self.known.len() > MAX_RECEIVED || self.bytes > MAX_BYTES {
+                let Some(oldest) = self.known.pop_front() else {
                     break;
                 };
                 self.bytes -= oldest.bytes();
@@ -59,22 +57,20 @@ impl Received {
         }
     }
 
-    /// `capability` as it was received.
-    pub(crate) fn signed(&self, capability: Capability) -> Capability {
-        if self.signed.is_empty() {
-            return capability;
+    /// `capability` as it was received, if it was.
+    pub(crate) fn find(&self, capability: &Capability) -> Option<Capability> {
+        if self.known.is_empty() {
+            return None;
         }
         let key = capability.key();
-        match self.signed.iter().find(|known| known.key == key) {
-            Some(known) => Capability::new(capability.issuer, known.params.clone())
-                .with_signature(Some(known.signature.clone())),
-            None => capability,
-        }
+        let known = self.known.iter().find(|known| known.key == key)?;
+        let received = Capability::new(capability.issuer.clone(), known.params.clone());
+        Some(received.with_signature(known.signature.clone()))
     }
 
     fn forget(&mut self, key: &CapKey) {
-        let at = self.signed.iter().position(|known| known.key == *key);
-        if let Some(known) = at.and_then(|at| self.signed.remove(at)) {
+        let at = self.known.iter().position(|known| known.key == *key);
+        if let Some(known) = at.and_then(|at| self.known.remove(at)) {
             self.bytes -= known.bytes();
         }
     }
@@ -95,11 +91,14 @@ mod tests {
         let mut received = Received::default();
         received.remember(&[signed(1)]);
         let as_seen = Capability::new(signed(1).issuer, r#"{"n":1}"#);
-        let saved = received.signed(as_seen);
+        let saved = received.find(&as_seen).unwrap();
         assert_eq!(saved.signature(), signed(1).signature());
         assert_eq!(saved.params, signed(1).params);
         let never_seen = Capability::new(signed(2).issuer, signed(2).params);
-        assert_eq!(received.signed(never_seen).signature(), None);
+        assert_eq!(received.find(&never_seen), None);
+        // One without a signature is known as well.
+        received.remember(std::slice::from_ref(&never_seen));
+        assert_eq!(received.find(&never_seen), Some(never_seen));
     }
 
     #[test]
@@ -110,12 +109,12 @@ mod tests {
             // Again and again the same takes one place.
             received.remember(&[signed(number)]);
         }
-        let ask = |number| received.signed(signed(number).with_signature(None));
-        assert_eq!(ask(0).signature(), None);
-        assert_eq!(ask(1).signature(), signed(1).signature());
+        let ask = |number| received.find(&signed(number).with_signature(None));
+        assert_eq!(ask(0), None);
+        assert_eq!(ask(1), Some(signed(1)));
         let large = Capability::new(signed(0).issuer, format!("\"{}\"", "x".repeat(MAX_BYTES)))
             .with_signature(signed(0).signature().cloned());
         received.remember(&[large]);
-        assert_eq!((received.signed.len(), received.bytes), (0, 0));
+        assert_eq!((received.known.len(), received.bytes), (0, 0));
     }
 }

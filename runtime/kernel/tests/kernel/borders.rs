@@ -245,6 +245,31 @@ fn only_so_many_capabilities_are_signed_for_a_message() {
 }
 
 #[test]
+fn a_right_of_this_node_is_kept_only_if_somebody_gave_it() {
+    let mut conversation = conversation();
+    let given = cap("a:k:g", r#"{"level":3}"#);
+    let received = message("a:k:g", "me:k:g", 1, {
+        Message::Request(Request {
+            capabilities: vec![given.clone()],
+            ..Request::default()
+        })
+    });
+    conversation.ingest(received).unwrap();
+    let own = cap("me:k:g", r#""mine""#);
+    let foreign = cap("bob.dev@b:k:g", r#""whatever""#);
+    for kept in [&given, &own, &foreign] {
+        assert_eq!(conversation.as_received(kept.clone()).as_ref(), Some(kept));
+    }
+    for made_up in [
+        cap("a:k:g", r#"{"level":4}"#),
+        cap("kernel:distro:sys", r#""messaging""#),
+        cap("vfs:distro:sys", r#"{"root":true}"#),
+    ] {
+        assert_eq!(conversation.as_received(made_up), None);
+    }
+}
+
+#[test]
 fn a_received_capability_is_saved_and_handed_on_with_its_signature() {
     let theirs = cap("bob.dev@b:k:g", r#"{ "level": 3 }"#);
     let stored = signature("bob.dev", &theirs);
@@ -260,7 +285,7 @@ fn a_received_capability_is_saved_and_handed_on_with_its_signature() {
     let seen = cap("bob.dev@b:k:g", r#"{"level":3}"#);
     let mut table = networked();
     let me = id("a:k:g");
-    assert!(table.grant(&me, [conversation.as_received(seen.clone())]));
+    assert!(table.grant(&me, conversation.as_received(seen.clone())));
     let attached = table.filter_attached(&me, vec![seen.clone()]);
     assert_eq!(attached[0].signature(), Some(&stored));
     assert_eq!(attached[0].params, theirs.params);

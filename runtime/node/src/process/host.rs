@@ -9,7 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use node_engine::{HostTrap, OutgoingRequest, ProcessHost, Received, SpawnChild, SpawnError};
-use node_kernel::{BlobPolicy, Conversation, Outgoing, Prepared, check_on_exit, localise_on_exit};
+use node_kernel::{
+    BlobPolicy, Conversation, Outgoing, Prepared, check_on_exit, localise_capability,
+    localise_on_exit,
+};
 use node_services::KernelPort;
 use node_types::{
     Address, Blob, Capability, KernelMessage, Message, MessageId, OnExit, ProcessId, Request,
@@ -20,6 +23,9 @@ use super::inbox::{Inbox, Next, ReceiverSlot};
 use crate::kernel::Kernel;
 use crate::readiness::Starting;
 use crate::routing::Sent;
+
+/// Complaints about one call; the rest would say the same.
+const MOST_COMPLAINTS: usize = 4;
 
 /// See the module's documentation.
 pub(crate) struct Host {
@@ -157,15 +163,26 @@ impl ProcessHost for Host {
 
     async fn save_capabilities(&mut self, capabilities: Vec<Capability>) -> Result<(), HostTrap> {
         // With the signatures they came with, which processes do not see.
-        let capabilities: Vec<_> = capabilities
-            .into_iter()
-            .map(|capability| self.conversation.as_received(capability))
-            .collect();
-        let changed = self
-            .kernel
-            .table
-            .write()
-            .grant(&self.our.process, capabilities);
+        let mut given = Vec::with_capacity(capabilities.len());
+        let mut made_up = Vec::new();
+        for mut capability in capabilities {
+            localise_capability(&mut capability, &self.our.node);
+            match self.conversation.as_received(capability.clone()) {
+                Some(capability) => given.push(capability),
+                None => made_up.push(capability),
+            }
+        }
+        let changed = {
+            let mut table = self.kernel.table.write();
+            made_up.retain(|capability| !table.holds(&self.our.process, capability));
+            table.grant(&self.our.process, given)
+        };
+        for capability in made_up.iter().take(MOST_COMPLAINTS) {
+            let (our, issuer) = (&self.our.process, &capability.issuer);
+            let text =
+                format!("kernel: {our} has no capability of {issuer} to save: nobody gave it one");
+            self.kernel.say(0, &text);
+        }
         self.kernel.save_if(changed).await;
         Ok(())
     }

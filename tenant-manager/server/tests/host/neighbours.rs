@@ -300,6 +300,24 @@ async fn capabilities_travel_signed_and_cannot_be_made_up() {
     assert_eq!(echoed["capabilities"], json!([]), "{spoofed}");
     assert_eq!(echoed["source"], format!("alice.dev@{RELAY}"));
 
+    // Nor does saving make them real: what is left is in the name of a third
+    // node, which would not know it.
+    let spoofed = relay
+        .tell(&json!({ "Spoof": {"node": "bob.dev", "save": true} }))
+        .await;
+    let echoed = &spoofed["Answered"]["body"]["Echoed"]["capabilities"];
+    let issuers: Vec<_> = echoed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|capability| &capability["issuer"])
+        .collect();
+    assert_eq!(
+        issuers,
+        [&json!(format!("nobody.dev@{RELAY}"))],
+        "{spoofed}"
+    );
+
     // One that alice gives comes back from bob; what bob makes up does not.
     let lend = json!({"Lend": {"node": "bob.dev", "params": {"level": 3}}});
     let lent = relay.tell(&lend).await;

@@ -7,7 +7,7 @@
 //! | `{"Chain":{"node":N}}` | hands its own caller on: the other node answers that caller directly |
 //! | `{"Lend":{"node":N,"params":JSON,"timeout":S}}` | gives a right issued here, which the other side keeps |
 //! | `{"Recall":{"node":N,"timeout":S}}` | has the other side present what it keeps of ours, and a right that it made up in our name |
-//! | `{"Spoof":{"node":N,"timeout":S}}` | attaches rights that it never had, in other names |
+//! | `{"Spoof":{"node":N,"save":bool,"timeout":S}}` | attaches rights that it never had, in other names; has them saved before, if so asked |
 //! | `{"Work":true}` | this side works on each numbered request of others: it asks its VFS and waits |
 //! | `{"Mute":true}`, `"Seen"`, `"Reset"` | the state of this side |
 //!
@@ -183,6 +183,9 @@ impl Relay {
                 issuer: issuer.parse().map_err(|_| "no address".to_owned())?,
                 params: params.to_string(),
             });
+        }
+        if options.get("save") == Some(&Value::Bool(true)) {
+            guest::lib::save_capabilities(&capabilities);
         }
         let body = json!({"Echo": {"answer_bytes": null, "mute": false}});
         self.send(options, &body, capabilities, None)
