@@ -18,7 +18,7 @@ impl BlobPolicy {
     #[must_use]
     pub fn of(edition: Option<Edition>) -> Self {
         match edition {
-            Some(Edition::V0_7 | Edition::V0_8) => Self::LastMessage,
+            Some(Edition::V0_7 | Edition::V0_8 | Edition::V0_8Book) => Self::LastMessage,
             Some(Edition::V1_0 | Edition::Hyperware) | None => Self::CurrentMessage,
         }
     }

@@ -60,6 +60,9 @@ pub struct InitializeProcess {
     /// The interface version its package states.
     #[serde(default)]
     pub wit_version: Option<u32>,
+    /// Whether the tools of the book packed it; no published sender says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub book: bool,
     /// What happens when it ends.
     pub on_exit: OnExit,
     /// What it shall hold; only what the sender holds is given.

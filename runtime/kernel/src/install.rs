@@ -78,10 +78,15 @@ impl ProcessTable {
             id,
             wasm_bytes_handle,
             wit_version,
+            book,
             on_exit,
             initial_capabilities,
             public,
         } = request;
+        let edition = match edition {
+            Some(edition) if book => Some(edition.packed_by_the_book()),
+            edition => edition,
+        };
         if id.process() == "kernel" {
             return Err(InitializeError::ReservedName(id));
         }

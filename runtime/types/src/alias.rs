@@ -82,7 +82,7 @@ pub fn spelled(id: &ProcessId, edition: Edition) -> Cow<'_, ProcessId> {
         return Cow::Borrowed(id);
     }
     match edition {
-        Edition::V0_7 | Edition::V0_8 => Cow::Owned(underscored(id.clone())),
+        Edition::V0_7 | Edition::V0_8 | Edition::V0_8Book => Cow::Owned(underscored(id.clone())),
         Edition::V1_0 => Cow::Borrowed(id),
         Edition::Hyperware => match (id.process(), id.package()) {
             ("kns-indexer", "kns-indexer") => Cow::Owned(joined("hns-indexer", "hns-indexer")),

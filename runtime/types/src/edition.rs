@@ -12,6 +12,10 @@ pub enum Edition {
     /// `kinode:process@0.8.0`.
     #[serde(rename = "v0_8")]
     V0_8,
+    /// `kinode:process@0.8.0` as the tools of the book packed it. The same
+    /// interface; the HTTP server still spoke of paths as in 0.7.
+    #[serde(rename = "v0_8_book")]
+    V0_8Book,
     /// `kinode:process@1.0.0`.
     #[serde(rename = "v1_0")]
     V1_0,
@@ -31,12 +35,22 @@ impl Edition {
         }
     }
 
+    /// The edition of a component of this one in a package that the tools of
+    /// the book packed.
+    #[must_use]
+    pub fn packed_by_the_book(self) -> Self {
+        match self {
+            Self::V0_8 => Self::V0_8Book,
+            other => other,
+        }
+    }
+
     /// The `wit_version` of packages for this edition.
     #[must_use]
     pub fn wit_version(self) -> Option<u32> {
         match self {
             Self::V0_7 => None,
-            Self::V0_8 => Some(0),
+            Self::V0_8 | Self::V0_8Book => Some(0),
             Self::V1_0 | Self::Hyperware => Some(1),
         }
     }
@@ -45,6 +59,6 @@ impl Edition {
     /// underscores (`http_server:distro:sys`).
     #[must_use]
     pub fn uses_underscores(self) -> bool {
-        matches!(self, Self::V0_7 | Self::V0_8)
+        matches!(self, Self::V0_7 | Self::V0_8 | Self::V0_8Book)
     }
 }

@@ -22,6 +22,7 @@ fn wanted(name: &str, on_exit: OnExit, caps: Vec<Capability>) -> InitializeProce
         id: id(name),
         wasm_bytes_handle: "/k:g/pkg/p.wasm".into(),
         wit_version: Some(1),
+        book: false,
         on_exit,
         initial_capabilities: caps,
         public: false,

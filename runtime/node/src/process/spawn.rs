@@ -6,7 +6,7 @@ use node_engine::{SpawnChild, SpawnError};
 use node_kernel::{InitializeProcess, localise_capability, localise_on_exit};
 use node_services::KernelPort;
 use node_services::vfs::Caller;
-use node_types::{Capability, ProcessId, alias};
+use node_types::{Capability, Edition, ProcessId, alias};
 
 use crate::kernel::Kernel;
 
@@ -45,21 +45,22 @@ impl Kernel {
             localise_capability(capability, &self.our);
         }
         localise_on_exit(&mut on_exit, &self.our);
-        let (initial_capabilities, wit_version) = {
+        let (initial_capabilities, wit_version, book) = {
             let table = self.table.read();
             if table.get(&id).is_some() {
                 return Err(SpawnError::NameTaken);
             }
-            let wit_version = table.get(parent).and_then(|entry| entry.wit_version);
-            (
-                table.filter_attached(parent, request_capabilities),
-                wit_version,
-            )
+            let parents = table.get(parent);
+            let wit_version = parents.and_then(|entry| entry.wit_version);
+            let book = parents.is_some_and(|entry| entry.edition == Some(Edition::V0_8Book));
+            let capabilities = table.filter_attached(parent, request_capabilities);
+            (capabilities, wit_version, book)
         };
         let request = InitializeProcess {
             id: id.clone(),
             wasm_bytes_handle: wasm_path,
             wit_version,
+            book,
             on_exit,
             initial_capabilities,
             public,

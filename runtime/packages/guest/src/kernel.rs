@@ -95,6 +95,7 @@ pub fn initialize(our: &Address, process: &Initialize<'_>) -> Result<(), CallErr
             "id": process.id,
             "wasm_bytes_handle": process.wasm_path,
             "wit_version": process.wit_version,
+            "book": process.book,
             "on_exit": process.on_exit,
             "initial_capabilities": process.capabilities,
             "public": process.public,
@@ -131,6 +132,8 @@ pub struct Initialize<'a> {
     pub wasm_path: &'a str,
     /// `wit_version` of its package.
     pub wit_version: Option<u32>,
+    /// Whether the tools of the book packed it.
+    pub book: bool,
     /// What happens when it ends, in the kernel's JSON form.
     pub on_exit: &'a Value,
     /// Capabilities it starts with, in the kernel's JSON form.

@@ -17,6 +17,8 @@ pub enum Request {
         package: PackageId,
         /// `wit_version` of its metadata, if that came along.
         wit_version: Option<u32>,
+        /// Whether its metadata came along, as the tools of the book send it.
+        book: bool,
         /// Whether other nodes may fetch it from here.
         mirror: bool,
     },
@@ -102,6 +104,7 @@ fn read(name: &str, value: &Value) -> Result<Request, String> {
         "NewPackage" => Ok(Request::NewPackage {
             package: package(value.get("package_id"))?,
             wit_version: wit_version(value.get("metadata")),
+            book: value.get("metadata").is_some_and(Value::is_object),
             mirror: value
                 .get("mirror")
                 .and_then(Value::as_bool)
@@ -180,6 +183,7 @@ mod tests {
             Ok(Request::NewPackage {
                 package: chat(),
                 wit_version: Some(0),
+                book: true,
                 mirror: true
             })
         );
@@ -197,7 +201,7 @@ mod tests {
     fn kit_1_0_sends_hash_and_metadata_with_install() {
         assert_eq!(
             decode(br#"{"NewPackage":{"package_id":{"package_name":"chat","publisher_node":"b.dev"},"mirror":true}}"#),
-            Ok(Request::NewPackage { package: chat(), wit_version: None, mirror: true })
+            Ok(Request::NewPackage { package: chat(), wit_version: None, book: false, mirror: true })
         );
         let body = json!({"Install":{
             "package_id":{"package_name":"chat","publisher_node":"b.dev"},

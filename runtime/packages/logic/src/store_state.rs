@@ -17,6 +17,9 @@ pub struct Version {
     pub hash: String,
     /// `wit_version` of its metadata.
     pub wit_version: Option<u32>,
+    /// Whether the tools of the book packed it.
+    #[serde(default)]
+    pub book: bool,
     /// Whether it comes with an API.
     #[serde(default)]
     pub has_api: bool,
@@ -139,6 +142,7 @@ mod tests {
         Version {
             hash: hash.to_owned(),
             wit_version: Some(1),
+            book: false,
             has_api: false,
         }
     }

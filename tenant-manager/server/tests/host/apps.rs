@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use super::sockets::Socket;
 use super::support::{self, Api, Host, Kit, Ssh, Tunnel, test_package};
 
 const COUNTER: &str = "counter:counter:tester.dev";
@@ -230,4 +231,37 @@ async fn a_trap_is_told_once_and_hurts_nobody() {
         "the limit is named: {told}"
     );
     assert_eq!(kit.inject(COUNTER, "\"Get\"").await.body, r#"{"count":0}"#);
+}
+
+/// What an app on kinode_process_lib 0.8.4 is told of an opened WebSocket.
+async fn opened_path(host: &Host, kit: &Kit) -> String {
+    const APP: &str = "v0-8:editions:test.dev";
+    let authority = format!("alice.{}", host.http().replace("127.0.0.1", "localhost"));
+    let mut socket = support::eventually("the app", Duration::from_secs(20), async || {
+        let ready = kit.inject(APP, r#""facts""#).await;
+        if ready.status != StatusCode::OK {
+            return None;
+        }
+        Socket::open(&host.http(), &authority, &format!("/{APP}/"), &[])
+            .await
+            .ok()
+    })
+    .await;
+    let told = socket.next().await.into_text().unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    told["path"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_package_of_the_book_is_told_paths_in_its_words() {
+    let host = Host::start();
+    let (_api, _ssh, _tunnel, kit) = node(&host).await;
+    let editions = test_package("editions:test.dev");
+    let (new, install) = kit.start_package_0_6(&editions).await;
+    assert!(new.contains("Success") && install.contains("Success"));
+    assert_eq!(opened_path(&host, &kit).await, "v0-8:editions:test.dev");
+    // The same from newer tools.
+    assert!(kit.remove_package(&editions).await.contains("Success"));
+    kit.install(&editions).await;
+    assert_eq!(opened_path(&host, &kit).await, "/");
 }

@@ -203,6 +203,7 @@ impl Store {
                     id: process.id.as_str(),
                     wasm_path: &process.wasm_path,
                     wit_version: version.wit_version,
+                    book: version.book,
                     on_exit: &process.on_exit,
                     capabilities: &[],
                     public: process.public,

@@ -25,18 +25,19 @@ impl Store {
         }
     }
 
-    /// `NewPackage`: the outcome as the interface spells it.
+    /// `NewPackage`: the outcome as the interface spells it. `form` is its
+    /// `wit_version`, and whether the tools of the book packed it.
     pub(crate) fn take_in(
         &mut self,
         package: &PackageId,
-        wit_version: Option<u32>,
+        form: (Option<u32>, bool),
         mirror: bool,
     ) -> &'static str {
         if !has_blob() {
             print(&format!("{package} was not taken in: no zip came with it"));
             return "NoBlob";
         }
-        let checked = self.stage(package, wit_version);
+        let checked = self.stage(package, form);
         place::clear(&self.our, place::STAGED);
         let outcome = checked.and_then(|version| self.keep(package, version, mirror));
         let _ = vfs::simple(&self.our, place::STAGED_ZIP, "RemoveFile", Carry::Nothing);
@@ -51,7 +52,11 @@ impl Store {
 
     /// Unpacks the blob of the current request and looks at everything that
     /// an installation will need.
-    fn stage(&self, package: &PackageId, wit_version: Option<u32>) -> Result<Version, String> {
+    fn stage(
+        &self,
+        package: &PackageId,
+        (wit_version, book): (Option<u32>, bool),
+    ) -> Result<Version, String> {
         let our = &self.our;
         if package.publisher() == "sys" {
             return Err("packages of `sys` come with the host".to_owned());
@@ -87,6 +92,7 @@ impl Store {
         Ok(Version {
             hash: place::hash(our, place::STAGED_ZIP).map_err(text)?,
             wit_version,
+            book,
             has_api: vfs::file_len(our, &api).is_some(),
         })
     }
@@ -103,6 +109,7 @@ impl Store {
                 id: TRIAL,
                 wasm_path: path,
                 wit_version,
+                book: false,
                 on_exit: &json!("None"),
                 capabilities: &[],
                 public: false,

@@ -72,9 +72,10 @@ impl Store {
             Request::NewPackage {
                 package,
                 wit_version,
+                book,
                 mirror,
             } => {
-                let outcome = self.take_in(&package, wit_version, mirror);
+                let outcome = self.take_in(&package, (wit_version, book), mirror);
                 answer("NewPackageResponse", outcome)
             }
             Request::Install {

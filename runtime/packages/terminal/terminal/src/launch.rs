@@ -38,6 +38,7 @@ pub fn launch(our: &Address, script: &ProcessId) -> Result<Address, String> {
             id: id.as_str(),
             wasm_path: &wasm_path,
             wit_version: entry.wit_version,
+            book: false,
             on_exit: &json!("None"),
             capabilities: &rights(&node, &terminal, &entry),
             public: entry.public,

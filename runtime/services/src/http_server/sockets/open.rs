@@ -61,14 +61,16 @@ fn key(headers: &HeaderMap) -> Option<&HeaderValue> {
     (keys.next().is_none() && plausible(key.as_bytes())).then_some(key)
 }
 
-/// What a process is told was opened, in the words of its generation. Only
-/// components of the oldest interface know the path with the process in it.
+/// What a process is told was opened, in the words of its generation. Up to
+/// the book the path has the process in it.
 fn opened(edition: Option<Edition>, owner: &ProcessId, path: &str, head: &Parts) -> Value {
     let below = path
         .strip_prefix('/')
         .and_then(|rest| rest.strip_prefix(owner.as_str()));
     match edition {
-        Some(Edition::V0_7) => json!({"path": path.strip_prefix('/').unwrap_or(path)}),
+        Some(Edition::V0_7 | Edition::V0_8Book) => {
+            json!({"path": path.strip_prefix('/').unwrap_or(path)})
+        }
         other => {
             let path = match below {
                 Some("") => "/",
@@ -204,8 +206,9 @@ mod tests {
             (&home, "/", "", "/"),
             (&home, "/live", "live", "/live"),
         ] {
-            let v0_7 = told(Some(Edition::V0_7), owner, path);
-            assert_eq!(v0_7, json!({"path": older}));
+            for edition in [Edition::V0_7, Edition::V0_8Book] {
+                assert_eq!(told(Some(edition), owner, path), json!({"path": older}));
+            }
             for edition in [Some(Edition::V0_8), Some(Edition::V1_0), None] {
                 assert_eq!(told(edition, owner, path), json!({"path": newer}));
             }
