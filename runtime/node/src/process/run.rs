@@ -101,6 +101,8 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
                 return leave(kernel, process, true).await;
             }
             ExitPlan::Restart { after } => {
+                let text = format!("process {} restarts in {after:?}", process.id);
+                kernel.say(1, &text);
                 tokio::select! {
                     () = process.killed.cancelled() => return,
                     () = tokio::time::sleep(after) => {}
