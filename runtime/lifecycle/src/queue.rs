@@ -367,17 +367,20 @@ impl<T> Receiver<T> {
     }
 
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<(T, Instant)>> {
-        {
+        let (queued, wakers) = {
             let mut state = self.0.state.lock();
-            if state.items.is_empty() {
+            let Some(queued) = state.items.pop_front() else {
                 if state.closed {
                     return Poll::Ready(None);
                 }
                 state.wait(context);
                 return Poll::Pending;
-            }
-        }
-        Poll::Ready(self.try_recv())
+            };
+            let wakers = state.release(queued.cost);
+            (queued, wakers)
+        };
+        wake(wakers);
+        Poll::Ready(Some((queued.item, queued.arrived)))
     }
 
     /// Refuses new items; those queued can still be taken.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use lifecycle::queue;
 use node_kernel::{Awaited, Conversation, Moment};
@@ -188,17 +189,13 @@ impl Inbox {
                 return Taken::Message(message, first);
             }
         }
-        if due.is_some() && receiver.next_arrival().is_some_and(passed) {
-            return Taken::Due;
-        }
-        if let Some(received) = receiver.try_recv() {
-            return received.into();
-        }
         let Some(due) = due else {
             self.timer = None;
             return receiver.recv().await.map_or(Taken::Closed, Taken::from);
         };
-        until(&mut self.timer, due, receiver.recv()).await
+        // Arrivals are in order: behind one that is too late all are.
+        let in_time = receiver.recv_picked(|_, arrived| arrived <= due);
+        until(&mut self.timer, due, in_time).await
     }
 
     /// Waits for the answer to `awaited` and for nothing else: `Message` with
@@ -263,10 +260,13 @@ async fn until(
     receiving: impl Future<Output = Option<(Letter, Instant)>>,
 ) -> Taken {
     tokio::pin!(receiving);
-    // What is there already arrived before its deadline, which may have passed.
-    let mut first = true;
+    // What is there already needs no timer, and is in time even if the deadline
+    // has passed since.
+    if let Poll::Ready(received) = futures::poll!(receiving.as_mut()) {
+        return received.map_or(Taken::Closed, Taken::from);
+    }
     loop {
-        if !std::mem::take(&mut first) && due <= Instant::now() {
+        if due <= Instant::now() {
             return Taken::Due;
         }
         let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
