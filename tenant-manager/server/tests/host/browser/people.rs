@@ -138,6 +138,8 @@ async fn signs_out(browser: &Chromium, host: &Host) {
 
     browser.goto(&dashboard(host, "/nodes")).await;
     browser.press("Sign out").await;
+    // Another page would break off what the button began.
+    browser.find("a[href='/sign-in']").await;
     browser.goto(&dashboard(host, "/nodes/alice")).await;
     browser.find("input[name=email]").await;
     assert!(

@@ -57,6 +57,8 @@ async fn without_scripts_pages_work_all_the_same() {
     browser.press("Start").await;
     browser.find("[data-status=active]").await;
     browser.press("Sign out").await;
+    // Another page would break off what the button began.
+    browser.find("a[href='/sign-in']").await;
     browser.goto(&dashboard(&host, "/nodes")).await;
     browser.find("input[name=email]").await;
     browser.close().await;
