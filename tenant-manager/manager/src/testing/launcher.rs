@@ -1,7 +1,7 @@
 //! Launches fake nodes, slowly or in vain if told so.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -138,7 +138,7 @@ impl NodeLauncher for FakeLauncher {
         Ok(node)
     }
 
-    async fn purge(&self, key: TenantKey, _vfs_root: &Path) -> Result<(), LaunchError> {
+    async fn purge(&self, key: TenantKey, _directories: &[PathBuf]) -> Result<(), LaunchError> {
         if self
             .nodes
             .lock()
