@@ -1,10 +1,11 @@
 //! What one client may take of a node, seen from behind a trusted proxy.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tenant_manager::ManagerLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
