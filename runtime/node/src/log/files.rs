@@ -1,7 +1,8 @@
 //! The logs of a host's nodes, for whoever reads them.
 //!
 //! Owns who waits for which log to grow: nobody costs nothing, and a log that
-//! grows wakes only its own readers. Nothing here stops.
+//! grows wakes only its own readers. However many read, only
+//! [`READS_AT_ONCE`] logs are looked through at a time. Nothing here stops.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,14 +12,18 @@ use async_trait::async_trait;
 use lifecycle::Tasks;
 use node_api::{LogError, LogPage, LogQuery, NodeLogs};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::read;
+
+/// Looking through a log takes a thread for some milliseconds.
+const READS_AT_ONCE: usize = 4;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct LogFiles {
     tasks: Tasks,
+    reads: Semaphore,
     followed: Mutex<HashMap<PathBuf, watch::Sender<()>>>,
 }
 
@@ -28,6 +33,7 @@ impl LogFiles {
     pub fn new(tasks: Tasks) -> Arc<Self> {
         Arc::new(Self {
             tasks,
+            reads: Semaphore::new(READS_AT_ONCE),
             followed: Mutex::default(),
         })
     }
@@ -45,6 +51,8 @@ impl NodeLogs for LogFiles {
     async fn read(&self, dir: &Path, query: LogQuery) -> Result<LogPage, LogError> {
         let dir = dir.to_owned();
         let shown = dir.display().to_string();
+        // It is never closed.
+        let _turn = self.reads.acquire().await;
         let read = self.tasks.blocking(move || read::page(&dir, query)).await;
         match read {
             Some(Ok(page)) => Ok(page),

@@ -1,7 +1,8 @@
 //! What apps print is kept, bounded, and shown to their owner only.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -211,6 +212,24 @@ async fn hostile_text_stays_one_record_and_the_command_line_prints_the_same() {
     assert_eq!(unknown.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(errors.contains("label nobody"), "{errors}");
+}
+
+#[tokio::test]
+async fn the_command_line_follows_a_log() {
+    let bench = Bench::start().await;
+    let mut following = Command::new(env!("CARGO_BIN_EXE_berth"))
+        .args(["node", "logs", "alice", "--follow", "--lines", "1"])
+        .arg("--data-dir")
+        .arg(bench.host.data())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    bench.say("a line that comes", 1).await;
+    let found = lines.find(|line| line.as_ref().unwrap().contains("a line that comes"));
+    assert!(found.unwrap().unwrap().contains(TRAP));
+    following.kill().unwrap();
+    following.wait().unwrap();
 }
 
 #[tokio::test]

@@ -67,6 +67,8 @@ async fn pages(look: Look, suffix: &str) {
         .script("document.querySelectorAll('details').forEach(d => d.open = true)")
         .await;
     shot("node-details").await;
+    browser.goto(&dashboard(&host, "/nodes/alice/log")).await;
+    shot("node-log").await;
     browser
         .goto(&dashboard(&host, "/nodes/alice/password"))
         .await;
