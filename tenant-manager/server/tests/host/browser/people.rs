@@ -140,6 +140,7 @@ async fn signs_out(browser: &Chromium, host: &Host) {
 
     browser.goto(&dashboard(host, "/nodes")).await;
     browser.press("Sign out").await;
+    browser.find("main a[href='/sign-up']").await;
     browser.goto(&dashboard(host, "/nodes/alice")).await;
     browser.find("input[name=email]").await;
     assert!(
