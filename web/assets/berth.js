@@ -139,6 +139,58 @@
   window.addEventListener("hashchange", openTarget);
   openTarget();
 
+  // A log grows while one looks at it.
+  const MOST_LINES = 1000;
+  const follow = (box) => {
+    const list = box.querySelector("ol");
+    let last = Number(box.dataset.last), stream, waiting;
+    const add = (...parts) => {
+      const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+      box.querySelector("[data-empty]").hidden = true;
+      const line = document.createElement("li");
+      line.append(...parts);
+      list.append(line);
+      while (list.children.length > MOST_LINES) list.firstChild.remove();
+      if (atEnd) box.scrollTop = box.scrollHeight;
+    };
+    const part = (name, text) => {
+      const part = document.createElement(name);
+      part.textContent = text;
+      return part;
+    };
+    const start = () => {
+      clearTimeout(waiting);
+      stream = new EventSource(`${box.dataset.log}&follow=true`);
+      stream.addEventListener("line", ({ data, lastEventId }) => {
+        if (Number(lastEventId) <= last) return;
+        last = Number(lastEventId);
+        const line = JSON.parse(data);
+        const time = part("time", line.time.slice(5, 19).replace("T", " "));
+        time.dateTime = time.title = line.time;
+        const source = part("span", line.source);
+        source.className = "source";
+        add(time, " ", source, " ", part("bdi", line.text.replace(/\u001b\[[0-9;:]*m/g, "")));
+      });
+      stream.addEventListener("skipped", ({ data }) => add(`(${JSON.parse(data).lines} lines are not kept any more)`));
+      stream.addEventListener("error", ({ target }) => {
+        // A browser asks again by itself unless it was refused.
+        if (target !== stream || target.readyState !== EventSource.CLOSED) return;
+        stop();
+        waiting = setTimeout(start, 30000);
+      });
+    };
+    const stop = () => { clearTimeout(waiting); stream?.close(); stream = undefined; };
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) stop();
+      else if (!stream) start();
+    });
+    window.addEventListener("pagehide", stop);
+    window.addEventListener("pageshow", (event) => { if (event.persisted && !stream) start(); });
+    box.scrollTop = box.scrollHeight;
+    if (!document.hidden) start();
+  };
+  if (window.EventSource) all("[data-log]").forEach(follow);
+
   // Nodes change while one looks at them.
   const watched = document.querySelector("[data-watch]");
   if (!watched || !window.EventSource) return;

@@ -159,9 +159,14 @@ pub trait NodeLauncher: Send + Sync + std::fmt::Debug {
     /// [`LaunchError`]; then nothing of it is left running.
     async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError>;
 
-    /// Removes everything stored for `key`. The node must not be running.
+    /// Removes everything stored for `key`, and the tenant's `directories`. The
+    /// node must not be running.
     ///
     /// # Errors
     /// [`LaunchError::Storage`]; may be repeated.
-    async fn purge(&self, key: TenantKey, vfs_root: &std::path::Path) -> Result<(), LaunchError>;
+    async fn purge(
+        &self,
+        key: TenantKey,
+        directories: &[std::path::PathBuf],
+    ) -> Result<(), LaunchError>;
 }

@@ -12,6 +12,7 @@
 mod handle;
 mod http;
 mod keyfile;
+mod log;
 mod secret;
 mod spec;
 mod terminal;
@@ -24,6 +25,7 @@ pub use handle::{
     ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus, NodeUsage, StopReason,
 };
 pub use keyfile::Keyfile;
+pub use log::{LogError, LogPage, LogPlace, LogQuery, LogRecord, MAX_VERBOSITY, NodeLogs};
 pub use secret::Secret;
 pub use spec::{LoginVerifiers, NodeLimits, NodeSecrets, NodeSpec, TenantKey};
 pub use terminal::{LineOutcome, TerminalInput, TerminalSession, TerminalSize};

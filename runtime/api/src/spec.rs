@@ -36,6 +36,8 @@ pub struct NodeSpec {
     pub limits: NodeLimits,
     /// Directory of the tenant's files; created if absent.
     pub vfs_root: PathBuf,
+    /// Directory of the tenant's log, which no app reaches; created if absent.
+    pub log_dir: PathBuf,
     /// Its way to other nodes, which speaks for this node only.
     pub transport: Arc<dyn Transport>,
 }

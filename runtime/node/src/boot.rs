@@ -16,16 +16,17 @@ use node_services::state::{State, StateStore};
 use node_services::terminal::Terminal;
 use node_services::timer::Timer;
 use node_services::vfs::{Caller, Options as VfsOptions, Vfs};
-use node_services::{DiskQuota, KernelPort, Service, module};
+use node_services::{DiskQuota, KernelPort, NodeEvent, Service, module};
 use node_types::{Capability, ProcessId, alias};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::activity::Activity;
 use crate::commands::userspace;
 use crate::distro::{DistroPackage, ManifestCapability, ManifestEntry};
 use crate::history::StoredHistory;
-use crate::kernel::{Kernel, KernelParts};
+use crate::kernel::{EVENTS, Kernel, KernelParts};
 use crate::launcher::Launcher;
+use crate::log::{LogParts, NodeLog};
 use crate::mailbox::{MODULE_BOUNDS, Mailbox};
 use crate::node::Node;
 use crate::persist::ProcessMap;
@@ -54,7 +55,18 @@ const UNDO_GRACE: Duration = Duration::from_secs(5);
 /// Boots the node that `spec` describes.
 pub(crate) async fn boot(host: &Launcher, spec: NodeSpec) -> Result<Arc<Node>, LaunchError> {
     let tasks = host.tasks.child();
-    match assemble(host, spec, &tasks).await {
+    let events = broadcast::Sender::new(EVENTS);
+    // Its own tasks: it listens until everything that prints has ended.
+    let log = NodeLog::start(
+        LogParts {
+            dir: spec.log_dir.clone(),
+            events: events.subscribe(),
+            clock: host.clock.clone(),
+            files: host.logs.clone(),
+        },
+        host.tasks.child(),
+    );
+    match assemble(host, spec, &tasks, events, &log).await {
         Ok(node) => {
             node.status.send_replace(NodeStatus::Active);
             host.tasks.spawn(
@@ -65,6 +77,7 @@ pub(crate) async fn boot(host: &Launcher, spec: NodeSpec) -> Result<Arc<Node>, L
         }
         Err(error) => {
             tasks.shutdown(UNDO_GRACE).await;
+            log.close().await;
             Err(error)
         }
     }
@@ -74,6 +87,8 @@ async fn assemble(
     host: &Launcher,
     spec: NodeSpec,
     tasks: &Tasks,
+    events: broadcast::Sender<NodeEvent>,
+    log: &NodeLog,
 ) -> Result<Arc<Node>, LaunchError> {
     let storage = |error: &dyn std::fmt::Display| LaunchError::Storage(error.to_string());
     let keyspace = host.store.keyspace(spec.key.tenant, spec.key.incarnation);
@@ -103,6 +118,7 @@ async fn assemble(
         module_commands,
         entropy: host.entropy.clone(),
         network: network.clone(),
+        events,
     });
     let port: Arc<dyn KernelPort> = kernel.clone();
     let vfs = open_files(host, &spec, &port, &quota, tasks).await?;
@@ -167,6 +183,7 @@ async fn assemble(
         terminal,
         quota,
         tasks: tasks.clone(),
+        log: log.clone(),
         activity: Activity::new(host.clock.clone()),
         status: watch::Sender::new(NodeStatus::Booting),
     }))

@@ -34,7 +34,7 @@ use crate::process::{Executor, WasmProcess};
 use crate::readiness::Readiness;
 
 /// Events kept for slow terminals; a slower one skips and says so.
-const EVENTS: usize = 512;
+pub(crate) const EVENTS: usize = 512;
 /// Printed lines longer than this are cut, bytes.
 const MAX_PRINT: usize = 64 << 10;
 
@@ -88,6 +88,7 @@ pub(crate) struct KernelParts {
     pub(crate) module_commands: queue::Sender<KernelMessage>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) network: Arc<Network>,
+    pub(crate) events: broadcast::Sender<NodeEvent>,
 }
 
 impl Kernel {
@@ -114,7 +115,7 @@ impl Kernel {
             kernel_address,
             network: parts.network,
             complaints: Complaints::default(),
-            events: broadcast::Sender::new(EVENTS),
+            events: parts.events,
             entropy: parts.entropy,
             dropped: AtomicU64::new(0),
         })

@@ -5,7 +5,7 @@
 //! by whoever launched them.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::boot;
 use crate::distro::{Distro, DistroPackage, ManifestEntry};
+use crate::log::LogFiles;
 
 /// What a launcher is made of.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct LauncherOptions {
     pub clock: Arc<dyn Clock>,
     /// Message ids.
     pub entropy: Arc<dyn Entropy>,
+    /// Where nodes' logs are told to have grown.
+    pub logs: Arc<LogFiles>,
     /// Tasks on the guests' runtime.
     pub tasks: Tasks,
     /// Whether nodes are reached by TLS from outside.
@@ -51,6 +54,7 @@ pub struct Launcher {
     pub(crate) overlays: Overlays,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) logs: Arc<LogFiles>,
     pub(crate) tasks: Tasks,
     pub(crate) hashing: Arc<Semaphore>,
     pub(crate) tls: bool,
@@ -84,6 +88,7 @@ impl Launcher {
             distro,
             clock,
             entropy,
+            logs,
             tasks,
             tls,
         } = options;
@@ -105,6 +110,7 @@ impl Launcher {
             overlays: Overlays::open(&drives).map_err(LauncherError::Drives)?,
             clock,
             entropy,
+            logs,
             tasks,
             hashing: Arc::new(Semaphore::new(HASHING_PERMITS)),
             tls,
@@ -158,6 +164,14 @@ async fn prepare(
         .map_err(|error: PrepareError| failed(error.to_string()))
 }
 
+/// Removes a directory with everything in it, if it is there.
+fn remove(directory: &std::path::Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 #[async_trait]
 impl NodeLauncher for Launcher {
     async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError> {
@@ -165,21 +179,23 @@ impl NodeLauncher for Launcher {
         Ok(node)
     }
 
-    async fn purge(&self, key: TenantKey, vfs_root: &Path) -> Result<(), LaunchError> {
+    async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {
         let storage = |error: &dyn std::fmt::Display| LaunchError::Storage(error.to_string());
         self.store
             .purge_incarnation(key.tenant, key.incarnation)
             .await
             .map_err(|error| storage(&error))?;
-        let root = vfs_root.to_owned();
+        let directories = directories.to_vec();
         let removed = self
             .tasks
-            .blocking(move || std::fs::remove_dir_all(&root))
+            .blocking(move || {
+                directories
+                    .iter()
+                    .try_for_each(|directory| remove(directory))
+            })
             .await;
         match removed {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Some(Err(error)) => Err(storage(&error)),
+            Some(removed) => removed.map_err(|error| storage(&error)),
             None => Err(LaunchError::Storage("the host is shutting down".into())),
         }
     }

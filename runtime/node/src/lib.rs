@@ -16,6 +16,7 @@ mod history;
 mod ingress;
 mod kernel;
 mod launcher;
+mod log;
 mod mailbox;
 mod node;
 mod persist;
@@ -27,3 +28,4 @@ pub use distro::{Distro, DistroError, DistroPackage, ManifestCapability, Manifes
 pub use node_store::{HostStore, StoreError};
 
 pub use launcher::{Launcher, LauncherError, LauncherOptions};
+pub use log::LogFiles;

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::activity::{Activity, InUse};
 use crate::kernel::Kernel;
+use crate::log::NodeLog;
 
 /// How long processes and modules may take to see that they shall end. Guests
 /// are dropped at their next host call or tick, so this is plenty.
@@ -36,6 +37,7 @@ pub(crate) struct Node {
     pub(crate) terminal: Arc<Terminal>,
     pub(crate) quota: Arc<DiskQuota>,
     pub(crate) tasks: Tasks,
+    pub(crate) log: NodeLog,
     pub(crate) activity: Arc<Activity>,
     pub(crate) status: watch::Sender<NodeStatus>,
 }
@@ -64,6 +66,7 @@ impl Node {
             tracing::warn!(node = %self.kernel.our, "some tasks had to be dropped at stop");
         }
         self.kernel.save_if(true).await;
+        self.log.close().await;
         self.kernel.forget_everything();
     }
 

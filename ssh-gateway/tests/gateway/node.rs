@@ -1,6 +1,6 @@
 //! A node whose terminal, command lines and HTTP follow a script.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl NodeLauncher for Launcher {
         Ok(Arc::new(Node::new(spec.name)))
     }
 
-    async fn purge(&self, _key: TenantKey, _vfs_root: &Path) -> Result<(), LaunchError> {
+    async fn purge(&self, _key: TenantKey, _directories: &[PathBuf]) -> Result<(), LaunchError> {
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use tenant_model::{
     Account, AccountId, Conflict, Email, Plan, Repositories, Role, Session, SessionId,
     StorageError, check_account_password,
 };
+use tokio::sync::broadcast;
 
 use crate::error::{AuthError, PromoteError, RegisterError, SignInError, unavailable};
 use crate::hashing::Hasher;
@@ -38,6 +39,9 @@ const LOCK_OUT: Duration = Duration::from_secs(15 * 60);
 const REMEMBERED_SESSIONS: usize = 10_000;
 /// Sign-ins for one address run one after the other; addresses share these.
 const LANES: usize = 64;
+/// Ended sessions kept for slow listeners; one that misses some takes its own for
+/// ended.
+const ENDED: usize = 64;
 
 /// An account just made, signed in.
 #[derive(Debug)]
@@ -82,6 +86,8 @@ pub struct Accounts {
     hasher: Hasher,
     remembered: Mutex<HashMap<[u8; 32], Session>>,
     lanes: Vec<tokio::sync::Mutex<()>>,
+    /// Sessions that were ended here.
+    ended: broadcast::Sender<SessionId>,
 }
 
 impl Accounts {
@@ -102,7 +108,13 @@ impl Accounts {
             hasher: Hasher::new(tasks.clone()),
             remembered: Mutex::default(),
             lanes: (0..LANES).map(|_| tokio::sync::Mutex::default()).collect(),
+            ended: broadcast::Sender::new(ENDED),
         }
+    }
+
+    /// The sessions that are ended here from now on.
+    pub(crate) fn ended_sessions(&self) -> broadcast::Receiver<SessionId> {
+        self.ended.subscribe()
     }
 
     pub(crate) fn hasher(&self) -> &Hasher {
@@ -282,6 +294,8 @@ impl Accounts {
         self.remembered
             .lock()
             .retain(|_, session| session.id != principal.session());
+        // Nobody may be listening.
+        let _ = self.ended.send(principal.session());
         Ok(())
     }
 

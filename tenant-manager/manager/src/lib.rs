@@ -21,6 +21,7 @@ mod hashing;
 mod keyfile;
 mod keys;
 mod links;
+mod logs;
 mod manager;
 mod node_password;
 mod nodes;
@@ -45,6 +46,7 @@ pub use error::{
 };
 pub use keys::{HostIdentity, IdentityError};
 pub use links::OpenTicket;
+pub use logs::{Followed, LogFollower, log_dir};
 pub use manager::{Manager, ManagerLimits, ManagerOptions, StartError};
 pub use principal::Principal;
 pub use view::{Availability, NodeView, Reason, Usage};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use lifecycle::{Clock, Entropy, Tasks};
-use node_api::{NodeLauncher, Secret, StopReason};
+use node_api::{NodeLauncher, NodeLogs, Secret, StopReason};
 use parking_lot::{Mutex, RwLock};
 use tenant_model::{Plan, Repositories, StorageError, TenantId};
 use tokio::time::Instant;
@@ -62,13 +62,15 @@ pub struct ManagerOptions {
     pub repositories: Repositories,
     /// Boots nodes.
     pub launcher: Arc<dyn NodeLauncher>,
+    /// Reads what nodes wrote down.
+    pub logs: Arc<dyn NodeLogs>,
     /// Wall-clock time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, secure.
     pub entropy: Arc<dyn Entropy>,
     /// The manager's own set of tasks, a child of the host's.
     pub tasks: Tasks,
-    /// Tenants' files are under `nodes/` of it.
+    /// Tenants' files are under `nodes/` of it, their logs under `logs/`.
     pub data_dir: PathBuf,
     /// Who this host is.
     pub identity: HostIdentity,
@@ -107,6 +109,7 @@ pub struct Manager(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) repositories: Repositories,
     pub(crate) launcher: Arc<dyn NodeLauncher>,
+    pub(crate) logs: Arc<dyn NodeLogs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: Tasks,
@@ -138,6 +141,7 @@ impl Manager {
         let ManagerOptions {
             repositories,
             launcher,
+            logs,
             clock,
             entropy,
             tasks,
@@ -181,6 +185,7 @@ impl Manager {
             registry: RwLock::new(registry),
             repositories,
             launcher,
+            logs,
             clock,
             entropy,
             tasks,

@@ -10,6 +10,7 @@ use lifecycle::TaskKind;
 use node_api::StopReason;
 use tracing::Instrument;
 
+use crate::logs::log_dir;
 use crate::manager::Inner;
 use crate::slots::{Doing, SlotGuard, TenantNode};
 use crate::tenant::Tenant;
@@ -119,8 +120,11 @@ pub(crate) fn begin_purge(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
 
 /// The data first: with the row gone nobody would come back for it.
 async fn purge(inner: &Inner, tenant: &Tenant) -> Result<(), String> {
-    let root = tenant.vfs_root(&inner.data_dir);
-    let removed = inner.launcher.purge(tenant.key(), &root).await;
+    let directories = [
+        tenant.vfs_root(&inner.data_dir),
+        log_dir(&inner.data_dir, tenant.id),
+    ];
+    let removed = inner.launcher.purge(tenant.key(), &directories).await;
     removed.map_err(|error| error.to_string())?;
     let change = tenant.change(None, inner.clock.now());
     let ended = inner.repositories.tenants.purge(change).await;

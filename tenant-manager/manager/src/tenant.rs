@@ -22,6 +22,7 @@ use crate::breaker::Breaker;
 use crate::fabric::WAKES;
 use crate::keyfile::Wanted;
 use crate::keys::{Key, Purpose, TenantSeal, Unopenable};
+use crate::logs::log_dir;
 use crate::reconcile::{Intent, Observed};
 use crate::slots::TenantNode;
 use crate::view::{NodeView, Usage};
@@ -180,6 +181,7 @@ impl Tenant {
                 ..NodeLimits::default()
             },
             vfs_root: self.vfs_root(data_dir),
+            log_dir: log_dir(data_dir, self.id),
             transport,
         };
         Ok((spec, login.version))

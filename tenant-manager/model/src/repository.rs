@@ -182,6 +182,12 @@ pub trait TenantRepository: Send + Sync + fmt::Debug {
     /// [`StorageError::Unavailable`].
     async fn label_taken(&self, label: &Label) -> Result<bool, StorageError>;
 
+    /// The tenant, not purged, that has `label`.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn labelled(&self, label: &Label) -> Result<Option<TenantId>, StorageError>;
+
     /// Makes a tenant, placed on its host, if the account's plan allows one
     /// more; safe against many at once.
     ///

@@ -52,6 +52,11 @@ enum Command {
         #[command(subcommand)]
         command: OperatorCommand,
     },
+    /// Look after nodes of the host on this data directory
+    Node {
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
     /// Print version information
     Version,
     /// Compile one component from standard input (used by the host itself)
@@ -72,6 +77,28 @@ enum OperatorCommand {
     Create {
         /// The account's address.
         email: String,
+        #[command(flatten)]
+        settings: Box<Layer>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    /// Print what a node's apps and the node itself printed, oldest first:
+    /// time, process, text
+    Logs {
+        /// The node's label.
+        label: String,
+        /// Go on printing what comes
+        #[arg(long, short)]
+        follow: bool,
+        /// Highest verbosity: 0 = important, 1 = debug, 2 = detailed, 3 = every event
+        #[arg(long, short, value_name = "N", default_value_t = 1,
+              value_parser = clap::value_parser!(u8).range(0..=i64::from(node_api::MAX_VERBOSITY)))]
+        verbosity: u8,
+        /// Most lines to begin with
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
+        lines: u32,
         #[command(flatten)]
         settings: Box<Layer>,
     },
@@ -101,6 +128,26 @@ fn main() -> ExitCode {
             command: OperatorCommand::Create { email, settings },
         } => match configured(*settings) {
             Ok(config) => commands::operator::create(&config, &email),
+            Err(code) => return code,
+        },
+        Command::Node {
+            command:
+                NodeCommand::Logs {
+                    label,
+                    follow,
+                    verbosity,
+                    lines,
+                    settings,
+                },
+        } => match configured(*settings) {
+            Ok(config) => {
+                let wanted = commands::node::Wanted {
+                    lines: usize::try_from(lines).unwrap_or(usize::MAX),
+                    verbosity,
+                    follow,
+                };
+                commands::node::logs(&config, &label, wanted)
+            }
             Err(code) => return code,
         },
         Command::Version => commands::version(),

@@ -13,7 +13,7 @@ use anyhow::Context;
 use lifecycle::{Clock, Entropy, OsEntropy, PooledEntropy, SystemClock, TaskKind, Tasks};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use node_engine::{Engine, EngineOptions, WorkerCommand};
-use node_runtime::{Distro, HostStore, Launcher, LauncherOptions};
+use node_runtime::{Distro, HostStore, Launcher, LauncherOptions, LogFiles};
 use serde_json::json;
 use tenant_manager::{HostIdentity, Manager, ManagerLimits, ManagerOptions};
 use tenant_model::Plan;
@@ -60,6 +60,7 @@ pub struct Host {
 struct Ground {
     store: HostStore,
     launcher: Arc<Launcher>,
+    logs: Arc<LogFiles>,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
 }
@@ -142,12 +143,14 @@ async fn ground(
     let mut options = EngineOptions::new(home.join("components"), worker);
     options.extra_artifact_dirs = vec![artifacts];
     let engine = Engine::new(options, guests)?;
+    let logs = LogFiles::new(front.clone());
     let launcher = Launcher::new(LauncherOptions {
         engine,
         store: store.clone(),
         distro,
         clock: clock.clone(),
         entropy: Arc::new(PooledEntropy::default()),
+        logs: logs.clone(),
         tasks: guests.clone(),
         tls: config
             .public_url
@@ -158,6 +161,7 @@ async fn ground(
     Ok(Ground {
         store,
         launcher,
+        logs,
         clock,
         metrics,
     })
@@ -182,6 +186,7 @@ async fn manager(
     let options = ManagerOptions {
         repositories: database.pg.repositories(),
         launcher: ground.launcher.clone(),
+        logs: ground.logs.clone(),
         clock: ground.clock.clone(),
         entropy,
         tasks: front.child(),

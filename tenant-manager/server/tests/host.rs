@@ -33,6 +33,7 @@ mod host {
     mod editions;
     mod homepage;
     mod isolation;
+    mod logs;
     mod neighbours;
     mod pages;
     mod shutdown;

@@ -70,6 +70,15 @@ impl Pg {
         Ok(taken)
     }
 
+    async fn with_label(&self, label: &Label) -> Result<Option<TenantId>, Failure> {
+        let id: Option<uuid::Uuid> =
+            sqlx::query_scalar("SELECT id FROM tenants WHERE label = $1 AND purged_at IS NULL")
+                .bind(label.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(id.map(TenantId::new))
+    }
+
     async fn insert_tenant(&self, new: &NewTenant) -> Result<Tenant, Failure> {
         let mut transaction = self.pool.begin().await?;
         // The lock makes creations of one account take turns, so that what is
@@ -337,6 +346,10 @@ impl TenantRepository for Pg {
 
     async fn label_taken(&self, label: &Label) -> Result<bool, StorageError> {
         attempt!(self.has_label(label))
+    }
+
+    async fn labelled(&self, label: &Label) -> Result<Option<TenantId>, StorageError> {
+        attempt!(self.with_label(label))
     }
 
     async fn insert(&self, new: NewTenant) -> Result<Tenant, StorageError> {

@@ -238,8 +238,10 @@ async fn a_label_goes_to_one_of_many_and_is_free_again_after_a_purge(pg: &Pg) {
     let first = won[0].clone().unwrap();
     assert_eq!((first.incarnation.0, first.generation.0), (1, 1));
     assert!(tenants.label_taken(&first.label).await.unwrap());
+    assert_eq!(tenants.labelled(&first.label).await, Ok(Some(first.id)));
     tenants.purge(change(&first)).await.unwrap();
     assert!(!tenants.label_taken(&first.label).await.unwrap());
+    assert_eq!(tenants.labelled(&first.label).await, Ok(None));
     assert_eq!(
         tenants.purge(change(&first)).await,
         Err(StorageError::Fenced)

@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi};
 
-use super::v1::{access, accounts, events, names, nodes, sessions, ssh_password};
+use super::v1::{access, accounts, events, logs, names, nodes, sessions, ssh_password};
 use crate::problem::MEDIA_TYPE;
 
 #[derive(OpenApi)]
@@ -34,6 +34,7 @@ use crate::problem::MEDIA_TYPE;
         nodes::restart,
         nodes::hibernate,
         events::watch,
+        logs::show,
         access::set_password,
         access::open,
         ssh_password::reveal,
@@ -184,13 +185,14 @@ mod tests {
                         assert!(content.contains_key(MEDIA_TYPE), "{place}");
                     } else if status != "204" {
                         let content = content.expect(&place);
-                        let stream = path == "/api/v1/events";
-                        let media_type = if stream {
-                            "text/event-stream"
-                        } else {
-                            "application/json"
+                        let stream = "text/event-stream";
+                        let media_types = match path.as_str() {
+                            "/api/v1/events" => vec![stream],
+                            "/api/v1/nodes/{label}/logs" => vec!["application/json", stream],
+                            _ => vec!["application/json"],
                         };
-                        assert!(content.contains_key(media_type), "{place}");
+                        let has = |media_type: &&str| content.contains_key(*media_type);
+                        assert!(media_types.iter().all(has), "{place}");
                     }
                 }
             }

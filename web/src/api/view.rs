@@ -1,7 +1,7 @@
 //! The JSON of the API.
 
 use lifecycle::Timestamp;
-use node_api::Secret;
+use node_api::{LogPage, LogRecord, Secret};
 use serde::{Deserialize, Serialize, Serializer};
 use tenant_manager::{AccountView, Availability, NewAccount, NewSession, NodeView, Reason};
 use tenant_model::{NodeStatus, Role};
@@ -198,6 +198,51 @@ pub(super) struct NodeList {
 #[derive(Serialize, ToSchema)]
 pub(super) struct SshPassword {
     password: String,
+}
+
+/// Something that a process of a node printed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LogLine {
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    time: Timestamp,
+    /// 0 = always shown, 1 = debug, 2 = runtime information, 3 = every kernel event.
+    verbosity: u8,
+    /// The process that printed.
+    #[schema(example = "main:app-store:sys")]
+    source: String,
+    /// What it printed: text, line feeds, tabs, and colours (`ESC [ … m`).
+    text: String,
+}
+
+/// Part of a node's log, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LogLines {
+    items: Vec<LogLine>,
+    /// Where older lines are, if there are some.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+impl From<LogRecord> for LogLine {
+    fn from(record: LogRecord) -> Self {
+        Self {
+            time: record.time,
+            verbosity: record.verbosity,
+            source: record.source,
+            text: record.text,
+        }
+    }
+}
+
+impl From<LogPage> for LogLines {
+    fn from(page: LogPage) -> Self {
+        let first = page.records.first().filter(|_| page.more);
+        Self {
+            next_cursor: first.map(|record| record.number.to_string()),
+            items: page.records.into_iter().map(LogLine::from).collect(),
+        }
+    }
 }
 
 impl From<NewAccount> for AccountCreated {

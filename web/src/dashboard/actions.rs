@@ -93,7 +93,7 @@ pub(super) async fn refused(
         alert: Some(sentence(&text)),
         ..Said::default()
     };
-    let page = node::respond(app, visitor, node, said);
+    let page = node::respond(app, visitor, node, said).await;
     Ok(match status {
         StatusCode::SERVICE_UNAVAILABLE => with_retry(page),
         _ => page,

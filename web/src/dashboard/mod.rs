@@ -14,6 +14,7 @@ mod enter;
 mod failure;
 mod form;
 mod landing;
+mod log;
 mod new_node;
 mod next;
 mod node;
@@ -46,6 +47,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/nodes", get(nodes::show))
         .route("/nodes/new", get(new_node::show).post(new_node::create))
         .route("/nodes/{label}", get(node::show))
+        .route("/nodes/{label}/log", get(log::show))
         .route("/nodes/{label}/open", post(actions::open))
         .route("/nodes/{label}/start", post(actions::start))
         .route("/nodes/{label}/stop", post(actions::stop))

@@ -12,6 +12,7 @@ use tenant_manager::{NodeOpError, NodeView, SshPasswordError};
 
 use super::failure::Failure;
 use super::form::Asking;
+use super::log::Shown;
 use super::page::{self, Field, Here, Kind, Layout};
 use super::view::NodeCard;
 use super::visitor::{NodePath, Visitor};
@@ -41,6 +42,7 @@ pub(super) enum Ssh {
 struct NodePage<'a> {
     layout: Layout,
     node: NodeCard,
+    log: Shown,
     token: &'a str,
     alert: Option<String>,
     done: Option<&'static str>,
@@ -124,7 +126,7 @@ pub(super) async fn show(
         ssh,
         ..Said::default()
     };
-    Ok(respond(&app, &visitor, node, said))
+    Ok(respond(&app, &visitor, node, said).await)
 }
 
 /// The account's node.
@@ -137,7 +139,8 @@ pub(super) async fn find(app: &App, visitor: &Visitor, label: &str) -> Result<No
 }
 
 /// The page of `node`.
-pub(super) fn respond(app: &App, visitor: &Visitor, node: NodeView, said: Said) -> Response {
+pub(super) async fn respond(app: &App, visitor: &Visitor, node: NodeView, said: Said) -> Response {
+    let log = Shown::newest(app, &visitor.principal, node.label.as_str()).await;
     let node = NodeCard::new(node, app);
     let ssh = match said.ssh {
         Ssh::Hidden if !node.can.secrets => Ssh::Nothing,
@@ -152,6 +155,7 @@ pub(super) fn respond(app: &App, visitor: &Visitor, node: NodeView, said: Said) 
     let page = NodePage {
         layout,
         node,
+        log,
         token: visitor.token.as_str(),
         alert: said.alert,
         done: said.done,

@@ -37,7 +37,7 @@ pub(super) async fn rotate(
                 ssh: confirm_field(None),
                 ..Said::default()
             };
-            Ok(node::respond(&app, &visitor, node, said))
+            Ok(node::respond(&app, &visitor, node, said).await)
         }
         Err(SshPasswordError::Unavailable(text)) => {
             let said = Said {
@@ -45,7 +45,7 @@ pub(super) async fn rotate(
                 alert: Some(sentence(&text)),
                 ..Said::default()
             };
-            Ok(with_retry(node::respond(&app, &visitor, node, said)))
+            Ok(with_retry(node::respond(&app, &visitor, node, said).await))
         }
     }
 }
@@ -58,17 +58,17 @@ pub(super) async fn confirm(
 ) -> Result<Response, Failure> {
     let visitor = form.visitor;
     let node = node::find(&app, &visitor, &label).await?;
-    let refuse = |node, status, text| {
+    let refuse = async |node, status, text| {
         let said = Said {
             status,
             ssh: confirm_field(Some(text)),
             ..Said::default()
         };
-        node::respond(&app, &visitor, node, said)
+        node::respond(&app, &visitor, node, said).await
     };
     if let Err(wait) = app.limits.sign_in.check(form.client.address) {
         let text = "Too many sign-ins from your address. Wait a while.".to_owned();
-        let page = refuse(node, StatusCode::TOO_MANY_REQUESTS, text);
+        let page = refuse(node, StatusCode::TOO_MANY_REQUESTS, text).await;
         return Ok(enter::waiting(page, wait));
     }
     let password = form.fields.secret("account_password");
@@ -84,7 +84,7 @@ pub(super) async fn confirm(
             if error == tenant_manager::SignInError::Wrong {
                 text = "This is not your account's password.".to_owned();
             }
-            let page = refuse(node, status, text);
+            let page = refuse(node, status, text).await;
             Ok(match wait {
                 Some(wait) => enter::waiting(page, wait),
                 None => page,

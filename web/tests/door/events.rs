@@ -10,17 +10,22 @@ use crate::support::{Host, PATIENCE};
 const MOST: usize = 16;
 
 /// One that is open.
-struct Events {
+pub struct Events {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Events {
-    /// Opens one, or gives what was answered in its place.
+    /// Opens the one about nodes, or gives what was answered in its place.
     async fn open(host: &Host, token: &str) -> Result<Self, String> {
+        Self::of(host, token, "/events", "").await
+    }
+
+    /// Opens any, with more lines in the head.
+    pub async fn of(host: &Host, token: &str, path: &str, more: &str) -> Result<Self, String> {
         let mut stream = TcpStream::connect(host.address).await.unwrap();
         let request = format!(
-            "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+            "GET /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut events = Self {
@@ -37,7 +42,7 @@ impl Events {
     }
 
     /// What comes before the next `end`; `None` if the stream ends first.
-    async fn until(&mut self, end: &str) -> Option<String> {
+    pub async fn until(&mut self, end: &str) -> Option<String> {
         let reading = async {
             loop {
                 let found = self.read.windows(end.len());

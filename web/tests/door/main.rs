@@ -15,6 +15,7 @@ mod dashboard;
 mod drain;
 mod events;
 mod hosts;
+mod logs;
 mod nodes;
 mod problems;
 mod proxy;

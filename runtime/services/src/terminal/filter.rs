@@ -99,8 +99,9 @@ impl Filter {
     }
 }
 
-/// `text`, harmless.
-pub(super) fn harmless(text: &str) -> String {
+/// `text`, harmless: printable characters, line feeds, tabs and colours.
+#[must_use]
+pub fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     Filter::default().push(text, &mut out);
     out

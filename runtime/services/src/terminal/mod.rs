@@ -24,6 +24,7 @@ use node_api::{NodeError, StopReason, TerminalSession, TerminalSize};
 use node_types::{Address, KernelMessage, Message, MessageId, ProcessId, Request};
 use tokio::sync::{Semaphore, mpsc, watch};
 
+pub use self::filter::harmless;
 use self::history::History;
 pub use self::history::{HISTORY_LINES, HistoryStore, MemoryHistory};
 use self::session::Session;

@@ -1,7 +1,7 @@
 //! Launches fake nodes, slowly or in vain if told so.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -23,6 +23,7 @@ pub struct FakeLauncher {
     nodes: Mutex<HashMap<TenantKey, Arc<FakeNode>>>,
     specs: Mutex<Vec<NodeSpec>>,
     purged: Mutex<Vec<TenantKey>>,
+    removed: Mutex<Vec<PathBuf>>,
     stuck: Mutex<Option<String>>,
     before_login: Mutex<Hook>,
 }
@@ -37,6 +38,7 @@ impl Default for FakeLauncher {
             nodes: Mutex::default(),
             specs: Mutex::default(),
             purged: Mutex::default(),
+            removed: Mutex::default(),
             stuck: Mutex::default(),
             before_login: Mutex::default(),
         }
@@ -103,6 +105,11 @@ impl FakeLauncher {
         self.specs.lock().clone()
     }
 
+    /// Directories that were to be removed with what was purged.
+    pub fn removed(&self) -> Vec<PathBuf> {
+        self.removed.lock().clone()
+    }
+
     /// What was purged.
     pub fn purged(&self) -> Vec<TenantKey> {
         self.purged.lock().clone()
@@ -138,7 +145,7 @@ impl NodeLauncher for FakeLauncher {
         Ok(node)
     }
 
-    async fn purge(&self, key: TenantKey, _vfs_root: &Path) -> Result<(), LaunchError> {
+    async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {
         if self
             .nodes
             .lock()
@@ -148,6 +155,7 @@ impl NodeLauncher for FakeLauncher {
             return Err(LaunchError::Storage("the node runs".to_owned()));
         }
         self.purged.lock().push(key);
+        self.removed.lock().extend_from_slice(directories);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! database, no Wasm, a clock that moves by hand.
 
 mod launcher;
+mod logs;
 mod node;
 mod repositories;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Entropy, ManualClock, OsEntropy, Tasks};
-use node_api::{NodeLauncher, Secret};
+use node_api::{NodeLauncher, NodeLogs, Secret};
 use tenant_model::{Plan, Repositories};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,7 @@ use crate::manager::{Manager, ManagerLimits, ManagerOptions, StartError};
 use crate::{CreateError, NodeView, Principal};
 
 pub use launcher::FakeLauncher;
+pub use logs::FakeLogs;
 pub use node::FakeNode;
 pub use repositories::MemoryRepositories;
 
@@ -47,6 +49,8 @@ pub struct FakeOptions {
     pub limits: ManagerLimits,
     /// Who the host is; a second manager over the same rows needs the same.
     pub identity: HostIdentity,
+    /// Where logs are read.
+    pub logs: Arc<dyn NodeLogs>,
 }
 
 impl Default for FakeOptions {
@@ -56,6 +60,7 @@ impl Default for FakeOptions {
             idle_after: Duration::ZERO,
             limits: ManagerLimits::default(),
             identity: HostIdentity::ephemeral(&OsEntropy),
+            logs: Arc::new(FakeLogs::default()),
         }
     }
 }
@@ -110,10 +115,12 @@ pub async fn start_over(
         idle_after,
         limits,
         identity,
+        logs,
     } = options;
     Manager::start(ManagerOptions {
         repositories,
         launcher,
+        logs,
         clock: Arc::new(clock.clone()),
         entropy,
         tasks: tasks.child(),

@@ -248,6 +248,13 @@ impl TenantRepository for MemoryRepositories {
         Ok(tenants.any(|(_, tenant)| tenant.label == *label))
     }
 
+    async fn labelled(&self, label: &Label) -> Result<Option<TenantId>, StorageError> {
+        let tables = self.tables()?;
+        let mut tenants = tables.tenants.values();
+        let found = tenants.find(|(_, tenant)| tenant.label == *label);
+        Ok(found.map(|(_, tenant)| tenant.id))
+    }
+
     async fn insert(&self, new: NewTenant) -> Result<Tenant, StorageError> {
         let mut tables = self.tables()?;
         let Some(account) = tables.accounts.get(&new.account) else {

@@ -2,6 +2,7 @@
 
 pub mod check_config;
 pub mod migrate;
+pub mod node;
 pub mod operator;
 pub mod precompile;
 
@@ -38,6 +39,16 @@ fn with_database<T>(
     config: &Config,
     work: impl AsyncFnOnce(&Database, Tasks) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    with_tasks(async |tasks| {
+        let database = Database::open_beside(config, &tasks).await?;
+        let done = work(&database, tasks).await;
+        database.close().await;
+        done
+    })
+}
+
+/// Runs `work` to its end, and what it started.
+fn with_tasks<T>(work: impl AsyncFnOnce(Tasks) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -45,9 +56,7 @@ fn with_database<T>(
         .context("start threads")?;
     runtime.block_on(async {
         let tasks = Tasks::new(runtime.handle().clone(), &CancellationToken::new());
-        let database = Database::open_beside(config, &tasks).await?;
-        let done = work(&database, tasks.clone()).await;
-        database.close().await;
+        let done = work(tasks.clone()).await;
         tasks.shutdown(Duration::from_secs(5)).await;
         done
     })

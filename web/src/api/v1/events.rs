@@ -20,10 +20,10 @@ use crate::in_flight::Counted;
 use crate::problem::{Problem, ProblemBody};
 
 /// A comment is sent when nothing else was for so long.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A stream ends after this long, and whoever watches asks again: so an ended
 /// session is noticed.
-const LONGEST: Duration = Duration::from_secs(30 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 /// What whoever has too many streams is told to wait.
 const FULL_RETRY: Duration = Duration::from_secs(10);
@@ -52,20 +52,23 @@ pub(in crate::api) async fn watch(
     Caller(principal): Caller,
     _: NoInput,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let watching = Watching::new(app, principal).ok_or_else(|| {
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-streams",
-            "Too many event streams",
-            "Close a window with the dashboard, or another program that watches, and try again.",
-        )
-        .retry_after(FULL_RETRY)
-    })?;
+    let watching = Watching::new(app, principal).ok_or_else(too_many)?;
     let events = stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok(event), watching))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// The account has as many streams as it may.
+pub(super) fn too_many() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-streams",
+        "Too many event streams",
+        "Close a window with the dashboard, or another program that watches, and try again.",
+    )
+    .retry_after(FULL_RETRY)
 }
 
 impl Watching {

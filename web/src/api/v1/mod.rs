@@ -3,6 +3,7 @@
 pub(super) mod access;
 pub(super) mod accounts;
 pub(super) mod events;
+pub(super) mod logs;
 pub(super) mod names;
 pub(super) mod nodes;
 pub(super) mod sessions;
@@ -64,6 +65,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "/api/v1/nodes/{label}/password",
             post(access::set_password),
         ),
+        operation("get", "/api/v1/nodes/{label}/logs", get(logs::show)),
         operation("post", "/api/v1/nodes/{label}/open", post(access::open)),
         operation(
             "get",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::support::{Browser, Host, Markup, encode};
 
 /// Texts that become something else wherever they are not escaped.
-const CORPUS: &[&str] = &[
+pub const CORPUS: &[&str] = &[
     "<script>alert(1)</script>",
     "</title><script>alert(1)</script>",
     "</textarea></noscript><img src=x onerror=alert(1)>",
@@ -31,7 +31,7 @@ const CORPUS: &[&str] = &[
 ];
 
 /// The elements and attribute names of a page: what was typed must change none.
-fn shape(page: &Markup) -> Vec<(String, Vec<String>)> {
+pub fn shape(page: &Markup) -> Vec<(String, Vec<String>)> {
     let names = |attributes: &HashMap<String, String>| {
         let mut names: Vec<String> = attributes.keys().cloned().collect();
         names.sort();

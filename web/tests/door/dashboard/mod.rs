@@ -3,6 +3,7 @@
 mod enter;
 mod forms;
 mod hostile;
+mod log;
 mod nodes;
 mod pages;
 mod passwords;

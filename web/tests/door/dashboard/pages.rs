@@ -11,6 +11,7 @@ const PAGES: &[&str] = &[
     "/nodes/new",
     "/nodes/alice",
     "/nodes/alice?show=ssh-password",
+    "/nodes/alice/log",
     "/nodes/alice/password",
     "/nodes/alice/delete",
     "/account",

@@ -6,12 +6,13 @@ mod node;
 mod raw;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{ManualClock, TaskKind, Tasks};
 use serde_json::{Value, json};
-use tenant_manager::testing::{FakeOptions, MemoryRepositories, start_over};
+use tenant_manager::testing::{FakeLogs, FakeOptions, MemoryRepositories, start_over};
 use tenant_manager::{Manager, ManagerLimits};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ pub struct Host {
     /// Its database, which can be taken away.
     pub rows: Arc<MemoryRepositories>,
     pub control: Arc<Control>,
+    /// What its nodes printed.
+    pub logs: Arc<FakeLogs>,
     pub clock: ManualClock,
     pub tasks: Tasks,
     /// Told when the door has stopped serving.
@@ -63,8 +66,10 @@ impl Host {
         let control = Arc::new(Control::default());
         let clock = ManualClock::default();
         let launcher = Arc::new(node::Launcher(control.clone()));
+        let logs = Arc::new(FakeLogs::default());
         let fakes = FakeOptions {
             limits,
+            logs: logs.clone(),
             ..FakeOptions::default()
         };
         let rows = Arc::new(MemoryRepositories::default());
@@ -87,6 +92,7 @@ impl Host {
             manager,
             rows,
             control,
+            logs,
             clock,
             tasks,
             ended,
@@ -163,6 +169,17 @@ impl Host {
         let host = format!("{label}.localhost");
         let answer = self.get(&host, "/name").await;
         assert_eq!(answer.text(), format!("{label}.dev"));
+    }
+
+    /// A process of the node prints something.
+    pub fn print(&self, label: &str, verbosity: u8, text: &str) {
+        self.logs
+            .add(&self.log_of(label), verbosity, "app:pack:me.dev", text);
+    }
+
+    /// Where the log of a node that has run is.
+    pub fn log_of(&self, label: &str) -> PathBuf {
+        self.control.logs.lock().unwrap()[&format!("{label}.dev")].clone()
     }
 
     /// Asks until the node has this status.

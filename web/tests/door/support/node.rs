@@ -1,6 +1,7 @@
 //! A node whose answers the tests choose by path.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -51,6 +52,8 @@ pub struct Control {
     pub sockets: AtomicUsize,
     /// Told when one of them ends.
     pub socket_ended: Notify,
+    /// Where the logs of nodes are, by name.
+    pub logs: std::sync::Mutex<HashMap<String, PathBuf>>,
     /// Most bytes of a `/big` body that were made but not yet read.
     pub made: AtomicUsize,
 }
@@ -69,6 +72,9 @@ impl NodeLauncher for Launcher {
             self.0.wake.notified().await;
         }
         self.0.launches.fetch_add(1, Ordering::SeqCst);
+        let mut logs = self.0.logs.lock().unwrap();
+        logs.insert(spec.name.to_string(), spec.log_dir);
+        drop(logs);
         Ok(Arc::new(FakeNode {
             name: spec.name,
             status: watch::Sender::new(NodeStatus::Active),
@@ -77,7 +83,7 @@ impl NodeLauncher for Launcher {
         }))
     }
 
-    async fn purge(&self, _: TenantKey, _: &Path) -> Result<(), LaunchError> {
+    async fn purge(&self, _: TenantKey, _: &[PathBuf]) -> Result<(), LaunchError> {
         Ok(())
     }
 }

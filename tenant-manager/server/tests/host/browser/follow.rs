@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use super::axe;
 use super::chromium::{Chromium, Look};
-use super::{EMAIL, PASSWORD, create_node, dashboard, node, sign_up, start_host};
+use super::{EMAIL, PASSWORD, create_node, dashboard, install, node, sign_up, start_host};
+use crate::host::support::Kit;
 
 /// Streams of events that one account may have.
 const STREAMS: usize = 16;
@@ -80,5 +82,31 @@ async fn a_node_put_to_sleep_sleeps_on_under_an_open_homepage() {
     api.wait_for_status("alice", "active").await;
     assert_eq!(browser.script("return window.opened").await, json!(1));
     assert!(is_same(&browser).await);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_log_appear_on_its_pages_as_text() {
+    let host = start_host();
+    let browser = Chromium::start(Look::default()).await;
+    sign_up(&browser, &host, EMAIL).await;
+    create_node(&browser, &host, "alice").await;
+    let tunnel = install(&host, EMAIL, "alice", "hostile:tester.dev").await;
+    let kit = Kit::new(tunnel.port);
+    for (page, text) in [
+        ("/nodes/alice", "first <img src=x onerror=alert(1)>"),
+        ("/nodes/alice/log", "second </li><script>alert(1)</script>"),
+    ] {
+        browser.goto(&dashboard(&host, page)).await;
+        browser.script("window.notReloaded = true").await;
+        let body = json!({"Say": format!("\u{1b}[31m{text}\u{1b}[0m")});
+        kit.inject("trap:hostile:tester.dev", &body.to_string())
+            .await;
+        browser.sees(text).await;
+        assert!(is_same(&browser).await, "{page}");
+        assert_eq!(browser.count(".log li *:not(time, span, bdi)").await, 0);
+    }
+    browser.sees("first").await;
+    axe::check(&browser, "a log with lines").await;
     browser.close().await;
 }

@@ -51,6 +51,8 @@ async fn gets_a_node(browser: &Chromium, host: &Host) {
     // No reload by us: the page follows the node by itself.
     browser.find("[data-status=active]").await;
     axe::check(browser, "a node").await;
+    browser.goto(&dashboard(host, "/nodes/alice/log")).await;
+    axe::check(browser, "a node's log").await;
     browser.goto(&dashboard(host, "/nodes")).await;
     browser.find("[data-status=active]").await;
     axe::check(browser, "nodes").await;

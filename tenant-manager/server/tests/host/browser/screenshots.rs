@@ -93,6 +93,8 @@ async fn pages(look: Look, suffix: &str) {
     browser.find("[data-app]").await;
     shot("homepage").await;
     drop(tunnel);
+    browser.goto(&dashboard(&host, "/nodes/alice/log")).await;
+    shot("node-log").await;
     let api = host.api().sign_in(EMAIL, PASSWORD).await;
     assert!(api.delete("/nodes/alice").await.status().is_success());
     browser.goto(&dashboard(&host, "/nodes/alice")).await;

@@ -1,8 +1,9 @@
 //! `trap:hostile:tester.dev`: says it is alive, or traps when told `"Trap"`,
-//! or overflows its stack when told `"Recurse"`.
+//! or overflows its stack when told `"Recurse"`. `{"Say":TEXT,"times":N}` has
+//! it print the text so often.
 
 use guest::lib::{self, Address, Message};
-use guest::respond;
+use guest::{print, respond};
 use serde_json::{json, Value};
 
 guest::process!(run);
@@ -16,6 +17,10 @@ fn run(_our: Address) {
         if request == "Trap" {
             eprintln!("trapping as told");
             std::process::abort();
+        }
+        if let Some(text) = request.get("Say").and_then(Value::as_str) {
+            let times = request.get("times").and_then(Value::as_u64);
+            (0..times.unwrap_or(1)).for_each(|_| print(text));
         }
         let depth = match request == "Recurse" {
             true => recurse(1),
