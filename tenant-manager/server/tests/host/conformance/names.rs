@@ -1,0 +1,89 @@
+//! Names: every id is itself, and only the host's own have two spellings.
+
+use serde_json::json;
+
+use super::package;
+use super::spawning::ask;
+use super::subject::{Subject, matches};
+use super::{Cell, Verdict, rows};
+
+rows! {
+    "ids that differ in _ and - are two packages" => two_packages,
+    "a module answers to both spellings, and has its own" => both_spellings,
+}
+
+/// Enters and starts a process that everybody may message, as the app store
+/// does.
+async fn enter(subject: &Subject, id: &str) -> Result<(), String> {
+    let server = subject.module(subject.column.server);
+    let initialize = json!({"InitializeProcess": {
+        "id": id,
+        "wasm_bytes_handle": subject.path(),
+        "wit_version": null,
+        "on_exit": "None",
+        "initial_capabilities": [{"issuer": server, "params": "\"messaging\""}],
+        "public": true,
+    }});
+    let wasm = package::component(subject.column);
+    let commands = [
+        (initialize, Some(wasm.as_slice()), "\"InitializedProcess\""),
+        (json!({"RunProcess": id}), None, "\"StartedProcess\""),
+    ];
+    for (command, blob, wanted) in commands {
+        let answer = subject
+            .kit
+            .rpc("kernel:distro:sys", &command.to_string(), blob, Some(5))
+            .await;
+        if answer.body != wanted {
+            return Err(format!("the kernel answers {command} with {answer:?}"));
+        }
+    }
+    Ok(())
+}
+
+async fn two_packages(subject: &Subject) -> Verdict {
+    let name = subject.column.component;
+    let under = format!("my_{name}:my_chat_app:my_pub.dev");
+    let dash = under.replace('_', "-");
+    for id in [&under, &dash] {
+        enter(subject, id).await?;
+    }
+    let (at_under, at_dash) = (subject.module(&under), subject.module(&dash));
+    let results = subject
+        .run_at(
+            &under,
+            json!([
+                {"set_state": "under"},
+                ask(&at_dash, json!(["state", {"set_state": "dash"}, "state"])),
+                "state",
+                {"send": {"to": at_dash, "body": "note"}},
+                ask(&at_dash, json!(["log"])),
+                "log",
+            ]),
+        )
+        .await?;
+    let of_dash = json!({"is": "response", "source": at_dash, "body": [null, null, "dash"]});
+    matches(&results[1], of_dash)?;
+    matches(&results[2], json!("under"))?;
+    let noted = json!({"body": "note", "source": at_under});
+    matches(&results[4]["body"][0][0], noted)?;
+    matches(&results[5], json!([]))?;
+    Ok(Cell::Conforms)
+}
+
+async fn both_spellings(subject: &Subject) -> Verdict {
+    let bind = json!({"Bind": {
+        "path": "/both", "authenticated": false, "local_only": false, "cache": false,
+    }});
+    let bound = ["http_server:distro:sys", "http-server:distro:sys"]
+        .map(|id| json!({"await": {"to": subject.module(id), "expects": 5, "body": bind}}));
+    let results = subject.run(json!(bound)).await?;
+    for result in &results {
+        let source = subject.module(subject.column.server);
+        matches(
+            result,
+            json!({"is": "response", "source": source, "body": {"Ok": null}}),
+        )?;
+    }
+    Ok(Cell::Conforms)
+}
