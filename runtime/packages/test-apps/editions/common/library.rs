@@ -6,7 +6,7 @@ use crate::lib::{self, Message, OnExit, Request, Response};
 use crate::script::{Answer, Exit, Incoming, Outgoing};
 use crate::{edition, raw};
 
-pub use crate::edition::{has_blob, last_blob};
+pub use crate::edition::{has_blob, last_blob, our};
 pub use crate::lib::{
     clear_state, drop_capabilities, get_blob, get_state, our_capabilities, save_capabilities,
     set_state, Address, Capability, LazyLoadBlob, ProcessId,
@@ -45,25 +45,32 @@ pub fn send(outgoing: Outgoing) {
 
 /// The libraries have no word of their own for it.
 pub fn send_all(list: Vec<Outgoing>) {
-    let list: Vec<_> = list
-        .into_iter()
-        .map(|outgoing| {
-            let request = raw::Request {
-                inherit: outgoing.inherit,
-                expects_response: outgoing.expects,
-                body: outgoing.body,
-                metadata: outgoing.metadata,
-                capabilities: outgoing.capabilities,
-            };
-            (outgoing.target, request, outgoing.context, outgoing.blob)
-        })
-        .collect();
+    let list: Vec<_> = list.into_iter().map(bare).collect();
     raw::send_requests(&list);
 }
 
-/// `None`: there is no target or no body.
+type Bare = (Address, raw::Request, Option<Vec<u8>>, Option<LazyLoadBlob>);
+
+/// As the interface takes it.
+fn bare(outgoing: Outgoing) -> Bare {
+    let request = raw::Request {
+        inherit: outgoing.inherit,
+        expects_response: outgoing.expects,
+        body: outgoing.body,
+        metadata: outgoing.metadata,
+        capabilities: outgoing.capabilities,
+    };
+    (outgoing.target, request, outgoing.context, outgoing.blob)
+}
+
+/// `None`: there is no target or no body, or no time and yet an end.
 pub fn send_and_await(outgoing: Outgoing) -> Option<Incoming> {
-    let seconds = outgoing.expects.unwrap_or(5);
+    let Some(seconds) = outgoing.expects else {
+        // The libraries always name a time.
+        let (target, request, _, blob) = bare(outgoing);
+        let _ = raw::send_and_await_response(&target, &request, blob.as_ref());
+        return None;
+    };
     let answered = build(outgoing).send_and_await_response(seconds).ok()?;
     Some(match answered {
         Ok(message) => arrived(message),

@@ -35,7 +35,8 @@ pub fn process_text(id: &ProcessId) -> String {
     )
 }
 
-fn address_text(address: &Address) -> String {
+/// The reverse of [`address`].
+pub fn address_text(address: &Address) -> String {
     format!("{}@{}", address.node, process_text(&address.process))
 }
 

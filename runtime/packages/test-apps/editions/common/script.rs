@@ -205,6 +205,7 @@ fn spawn(options: &Value) -> Value {
 /// Steps that concern what the process itself has.
 fn own(name: &str, options: &Value) -> Value {
     match name {
+        "our" => api::our().map_or(json!("absent"), |our| json!(said::address_text(&our))),
         "blob" => said::blob(api::get_blob().as_ref()),
         "has_blob" => api::has_blob().map_or(json!("absent"), Value::Bool),
         "last_blob" => match api::last_blob() {

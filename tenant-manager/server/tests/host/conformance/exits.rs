@@ -16,6 +16,9 @@ rows! {
     "on-exit Requests are sent when it traps" => requests_when_trapped,
     "on-exit Restart: a new life with the same rights" => restart,
     "what set-on-exit said last is what happens" => changed,
+    "awaiting without a time ends the process" => awaits_for_ever,
+    "awaiting itself ends the process" => awaits_itself,
+    "a response to nothing is dropped, and nothing else" => answers_nobody,
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -175,5 +178,52 @@ async fn changed(subject: &Subject) -> Verdict {
         json!({"is": "request", "source": at, "body": "changed"}),
     )?;
     gone(subject, &at).await?;
+    Ok(Cell::Conforms)
+}
+
+/// Whether `step` ends a process.
+async fn ends(subject: &Subject, name: &str, step: Value) -> Verdict {
+    let [a, ..] = subject.abc();
+    let at = subject.at(&format!("-{name}"));
+    let last = json!({"Requests": [{"to": a, "body": "gone"}]});
+    let results = subject
+        .run(json!([
+            spawn(subject, name, json!({ "on_exit": last })),
+            tell(&at, step),
+            "receive",
+        ]))
+        .await?;
+    matches(
+        &results[2],
+        json!({"is": "request", "source": at, "body": "gone"}),
+    )?;
+    gone(subject, &at).await?;
+    Ok(Cell::Conforms)
+}
+
+async fn awaits_for_ever(subject: &Subject) -> Verdict {
+    let step = json!({"await": {"to": subject.at("-b"), "body": {"run": []}}});
+    ends(subject, "patient", step).await
+}
+
+async fn awaits_itself(subject: &Subject) -> Verdict {
+    let own = subject.at("-narcissus");
+    let step = json!({"await": {"to": own, "expects": 5, "body": {"run": []}}});
+    ends(subject, "narcissus", step).await
+}
+
+/// A new process has no request to answer.
+async fn answers_nobody(subject: &Subject) -> Verdict {
+    let at = subject.at("-eager");
+    let results = subject
+        .run(json!([
+            spawn(subject, "eager", json!({})),
+            tell(&at, json!({"respond": {"body": "to nobody"}})),
+            ask(&at, json!(["begun"])),
+            tell(&at, json!("end")),
+        ]))
+        .await?;
+    let answer = json!({"is": "response", "source": at, "body": [2]});
+    matches(&results[2], answer)?;
     Ok(Cell::Conforms)
 }

@@ -1,6 +1,6 @@
 //! Names: every id is itself, and only the host's own have two spellings.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::package;
 use super::spawning::ask;
@@ -10,10 +10,11 @@ use super::{Cell, Verdict, rows};
 rows! {
     "ids that differ in _ and - are two packages" => two_packages,
     "a module answers to both spellings, and has its own" => both_spellings,
+    "our names the process itself" => our,
+    "what was sent before a process ran is received then" => before_it_ran,
 }
 
-/// Enters and starts a process that everybody may message, as the app store
-/// does.
+/// Enters a process that everybody may message, as the app store does.
 async fn enter(subject: &Subject, id: &str) -> Result<(), String> {
     let server = subject.module(subject.column.server);
     let initialize = json!({"InitializeProcess": {
@@ -25,20 +26,59 @@ async fn enter(subject: &Subject, id: &str) -> Result<(), String> {
         "public": true,
     }});
     let wasm = package::component(subject.column);
-    let commands = [
-        (initialize, Some(wasm.as_slice()), "\"InitializedProcess\""),
-        (json!({"RunProcess": id}), None, "\"StartedProcess\""),
-    ];
-    for (command, blob, wanted) in commands {
-        let answer = subject
-            .kit
-            .rpc("kernel:distro:sys", &command.to_string(), blob, Some(5))
-            .await;
-        if answer.body != wanted {
-            return Err(format!("the kernel answers {command} with {answer:?}"));
-        }
+    command(subject, &initialize, Some(&wasm), "InitializedProcess").await
+}
+
+/// Starts what was entered.
+async fn start(subject: &Subject, id: &str) -> Result<(), String> {
+    command(subject, &json!({"RunProcess": id}), None, "StartedProcess").await
+}
+
+async fn command(
+    subject: &Subject,
+    command: &Value,
+    blob: Option<&[u8]>,
+    wanted: &str,
+) -> Result<(), String> {
+    let answer = subject
+        .kit
+        .rpc("kernel:distro:sys", &command.to_string(), blob, Some(5))
+        .await;
+    if answer.body == format!("\"{wanted}\"") {
+        Ok(())
+    } else {
+        Err(format!("the kernel answers {command} with {answer:?}"))
     }
-    Ok(())
+}
+
+async fn before_it_ran(subject: &Subject) -> Verdict {
+    let id = format!("{}:early-birds:test.dev", subject.column.process);
+    let at = subject.module(&id);
+    enter(subject, &id).await?;
+    subject
+        .run(json!([
+            {"send": {"to": at, "body": 1}},
+            {"send": {"to": at, "body": 2, "blob": {"text": "two"}}},
+        ]))
+        .await?;
+    start(subject, &id).await?;
+    let results = subject.run_at(&id, json!(["log"])).await?;
+    for (at, blob) in [Value::Null, json!({"text": "two"})]
+        .into_iter()
+        .enumerate()
+    {
+        matches(&results[0][at], json!({"body": at + 1, "blob": blob}))?;
+    }
+    Ok(Cell::Conforms)
+}
+
+async fn our(subject: &Subject) -> Verdict {
+    if !subject.column.newer {
+        return Ok(Cell::NotApplicable("the interface does not have it"));
+    }
+    let results = subject.run(json!(["our"])).await?;
+    matches(&results[0], json!(subject.at("")))?;
+    Ok(Cell::Conforms)
 }
 
 async fn two_packages(subject: &Subject) -> Verdict {
@@ -47,6 +87,7 @@ async fn two_packages(subject: &Subject) -> Verdict {
     let dash = under.replace('_', "-");
     for id in [&under, &dash] {
         enter(subject, id).await?;
+        start(subject, id).await?;
     }
     let (at_under, at_dash) = (subject.module(&under), subject.module(&dash));
     let results = subject

@@ -13,6 +13,7 @@ rows! {
     "child and parent ask each other" => both_ways,
     "a child grants rights to others" => grants,
     "a child gets what its parent may hand on" => hands_on,
+    "a public child is heard by all" => public,
 }
 
 /// The id of a child called so.
@@ -203,6 +204,26 @@ async fn hands_on(subject: &Subject) -> Verdict {
     held.sort_by_key(ToString::to_string);
     if held != wanted {
         return Err(format!("holds {held:?} where {wanted:?} was expected"));
+    }
+    Ok(Cell::Conforms)
+}
+
+async fn public(subject: &Subject) -> Verdict {
+    let [_, b, _] = subject.abc();
+    let at = subject.at("-open");
+    let options = json!({
+        "public": true,
+        "request": [{"issuer": b, "params": "\"messaging\""}],
+    });
+    subject
+        .run(json!([spawn(subject, "open", options)]))
+        .await?;
+    let asked = json!([ask(&at, json!([])), "capabilities"]);
+    let results = subject.run_at(&subject.id("-b"), asked).await?;
+    subject.run(json!([tell(&at, json!("end"))])).await?;
+    matches(&results[0], json!({"is": "response", "source": at}))?;
+    if results[1].to_string().contains(&at) {
+        return Err("b holds a capability of the public child".to_owned());
     }
     Ok(Cell::Conforms)
 }

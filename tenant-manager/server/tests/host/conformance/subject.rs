@@ -16,7 +16,8 @@ pub struct Column {
     pub component: &'static str,
     /// Its processes begin with this.
     pub process: &'static str,
-    /// Interfaces from 1.0 on: `has-blob`, `last-blob`, grants with params.
+    /// Interfaces from 1.0 on: `our`, `has-blob`, `last-blob`, grants with
+    /// params.
     pub newer: bool,
     /// Whether a failed send says whom it was for.
     pub tells_target: bool,
@@ -25,7 +26,15 @@ pub struct Column {
 }
 
 /// All of them.
-pub const COLUMNS: [Column; 5] = [
+pub const COLUMNS: [Column; 7] = [
+    Column {
+        edition: "unversioned",
+        component: "unversioned",
+        process: "unversioned",
+        newer: false,
+        tells_target: false,
+        server: "http_server:distro:sys",
+    },
     Column {
         edition: "v0_7",
         component: "v0_7",
@@ -49,6 +58,14 @@ pub const COLUMNS: [Column; 5] = [
         newer: false,
         tells_target: true,
         server: "http_server:distro:sys",
+    },
+    Column {
+        edition: "v1_0 (0.10)",
+        component: "v0_10",
+        process: "v0-10",
+        newer: true,
+        tells_target: true,
+        server: "http-server:distro:sys",
     },
     Column {
         edition: "v1_0",

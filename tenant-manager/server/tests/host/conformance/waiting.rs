@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::spawning::{ask, spawn, tell};
 use super::subject::{Subject, failed, matches, took};
 use super::{Cell, Verdict, rows};
 
@@ -12,11 +13,13 @@ rows! {
     "another node that does not exist is Offline" => offline,
     "a response after its timeout is dropped" => late_response,
     "an answered request does not fail later" => answered_in_time,
+    "what came first counts, however late it is received" => received_late,
     "send-and-await leaves others for receive, in order" => others_wait,
     "send-and-await leaves responses with their context" => responses_wait,
     "a process that does not exist times out at once" => unknown_process,
     "a process that may not be messaged times out at once" => private_process,
     "a public process needs no capability" => public_process,
+    "without the network capability other nodes time out at once" => no_network,
 }
 
 /// What counts as at once on a busy machine.
@@ -134,6 +137,34 @@ async fn answered_in_time(subject: &Subject) -> Verdict {
     Ok(Cell::Conforms)
 }
 
+/// While A waits two seconds for C, B's response comes before its deadline and
+/// the deadline of another request before its own response.
+async fn received_late(subject: &Subject) -> Verdict {
+    let [a, b, c] = subject.abc();
+    let late = json!([
+        {"await": {"to": a, "expects": 1, "body": "mute"}},
+        {"respond": {"body": "too late"}},
+    ]);
+    let results = subject
+        .run(json!([
+            {"send": {"to": b, "expects": 1, "context": "in time", "body": {"run": []}}},
+            {"send": {"to": b, "expects": 1, "context": "late", "body": {"do": late}}},
+            {"await": {"to": c, "expects": 2, "body": "mute"}},
+            "receive",
+            "receive",
+            "receive",
+        ]))
+        .await?;
+    failed(subject, &results[2], "Timeout", &c)?;
+    let in_time = json!({"is": "response", "source": b, "context": "in time"});
+    matches(&results[3], in_time)?;
+    matches(&results[4], json!({"is": "request", "body": "mute"}))?;
+    failed(subject, &results[5], "Timeout", &b)?;
+    matches(&results[5], json!({"context": "late"}))?;
+    took(&results[5], AT_ONCE)?;
+    Ok(Cell::Conforms)
+}
+
 async fn others_wait(subject: &Subject) -> Verdict {
     let [a, b, c] = subject.abc();
     let disturb = json!([
@@ -237,5 +268,25 @@ async fn public_process(subject: &Subject) -> Verdict {
         return Err("it holds a capability of the public process".to_owned());
     }
     matches(&results[1], json!({"is": "response", "source": public}))?;
+    Ok(Cell::Conforms)
+}
+
+/// A child that was handed nothing.
+async fn no_network(subject: &Subject) -> Verdict {
+    let at = subject.at("-homebody");
+    let away = "nobody.dev@chat:chat:test.dev";
+    let results = subject
+        .run(json!([
+            spawn(subject, "homebody", json!({})),
+            ask(
+                &at,
+                json!([{"await": {"to": away, "expects": 4, "body": "hello"}}])
+            ),
+            tell(&at, json!("end")),
+        ]))
+        .await?;
+    let seen = &results[1]["body"][0];
+    failed(subject, seen, "Timeout", away)?;
+    took(seen, AT_ONCE)?;
     Ok(Cell::Conforms)
 }

@@ -20,7 +20,11 @@ const EDITION: &str = "hyperware";
 
 /// What not all generations have.
 mod edition {
-    use crate::lib::{self, LazyLoadBlob, ProcessId};
+    use crate::lib::{self, Address, LazyLoadBlob, ProcessId};
+
+    pub fn our() -> Option<Address> {
+        Some(lib::our())
+    }
 
     pub fn has_blob() -> Option<bool> {
         Some(lib::has_blob())

@@ -90,6 +90,10 @@ fn failed(error: SendError, context: Option<Vec<u8>>) -> Incoming {
     }
 }
 
+pub fn our() -> Option<Address> {
+    None
+}
+
 pub fn has_blob() -> Option<bool> {
     None
 }

@@ -20,7 +20,11 @@ const EDITION: &str = "v0_9";
 
 /// What not all generations have.
 mod edition {
-    use crate::lib::{LazyLoadBlob, ProcessId};
+    use crate::lib::{Address, LazyLoadBlob, ProcessId};
+
+    pub fn our() -> Option<Address> {
+        None
+    }
 
     pub fn has_blob() -> Option<bool> {
         None
