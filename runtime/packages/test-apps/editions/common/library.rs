@@ -38,6 +38,7 @@ fn take_apart(request: Request) -> Option<Outgoing> {
     })
 }
 
+/// Sends a request.
 pub fn send(outgoing: Outgoing) {
     // Fails only without a target or a body.
     let _ = build(outgoing).send();
@@ -78,6 +79,7 @@ pub fn send_and_await(outgoing: Outgoing) -> Option<Incoming> {
     })
 }
 
+/// Answers the request being handled.
 pub fn respond(answer: Answer) {
     let mut response = Response::new()
         .inherit(answer.inherit)
@@ -93,6 +95,7 @@ pub fn respond(answer: Answer) {
     let _ = response.send();
 }
 
+/// Waits for what comes next.
 pub fn receive() -> Incoming {
     match lib::await_message() {
         Ok(message) => arrived(message),
@@ -141,6 +144,7 @@ fn failed(error: lib::SendError) -> Incoming {
     }
 }
 
+/// What happens at exit.
 pub fn on_exit() -> Exit {
     match OnExit::get() {
         OnExit::None => Exit::None,
@@ -157,11 +161,13 @@ fn lift(exit: Exit) -> OnExit {
     }
 }
 
+/// Replaces what happens at exit.
 pub fn set_on_exit(exit: Exit) {
     // Fails only for a request without a target or a body.
     let _ = lift(exit).set();
 }
 
+/// Spawns a child; the name of the error if it was not.
 pub fn spawn(
     name: Option<&str>,
     wasm_path: &str,

@@ -15,9 +15,11 @@ use crate::api::{self, Address, Capability, LazyLoadBlob, ProcessId};
 use crate::said;
 
 /// A request to send.
+#[allow(missing_docs, reason = "named as in the interface")]
 pub struct Outgoing {
     pub target: Address,
     pub body: Vec<u8>,
+    /// Seconds to wait for an answer.
     pub expects: Option<u64>,
     pub inherit: bool,
     pub metadata: Option<String>,
@@ -27,6 +29,7 @@ pub struct Outgoing {
 }
 
 /// A response to send.
+#[allow(missing_docs, reason = "named as in the interface")]
 pub struct Answer {
     pub body: Vec<u8>,
     pub inherit: bool,
@@ -36,6 +39,7 @@ pub struct Answer {
 }
 
 /// What a wait ended with.
+#[allow(missing_docs, reason = "named as in the interface")]
 pub enum Incoming {
     Request {
         source: Address,
@@ -63,8 +67,11 @@ pub enum Incoming {
 
 /// What happens at exit.
 pub enum Exit {
+    /// Nothing.
     None,
+    /// A new life.
     Restart,
+    /// These are sent.
     Requests(Vec<Outgoing>),
 }
 

@@ -22,16 +22,19 @@ fn parts(outgoing: Outgoing) -> Parts {
     (outgoing.target, request, outgoing.context, outgoing.blob)
 }
 
+/// Sends a request.
 pub fn send(outgoing: Outgoing) {
     let (target, request, context, blob) = parts(outgoing);
     host::send_request(&target, &request, context.as_ref(), blob.as_ref());
 }
 
+/// Sends several, in one call.
 pub fn send_all(list: Vec<Outgoing>) {
     let list: Vec<Parts> = list.into_iter().map(parts).collect();
     host::send_requests(&list);
 }
 
+/// Sends a request and waits for what comes of it.
 pub fn send_and_await(outgoing: Outgoing) -> Option<Incoming> {
     let (target, request, context, blob) = parts(outgoing);
     let answered = host::send_and_await_response(&target, &request, blob.as_ref());
@@ -41,6 +44,7 @@ pub fn send_and_await(outgoing: Outgoing) -> Option<Incoming> {
     })
 }
 
+/// Answers the request being handled.
 pub fn respond(answer: Answer) {
     let response = Response {
         inherit: answer.inherit,
@@ -51,6 +55,7 @@ pub fn respond(answer: Answer) {
     host::send_response(&response, answer.blob.as_ref());
 }
 
+/// Waits for what comes next.
 pub fn receive() -> Incoming {
     match host::receive() {
         Ok((source, message)) => arrived(source, message),
@@ -90,18 +95,22 @@ fn failed(error: SendError, context: Option<Vec<u8>>) -> Incoming {
     }
 }
 
+/// The process itself, where the interface tells.
 pub fn our() -> Option<Address> {
     None
 }
 
+/// Whether the message being handled has a blob, where that can be asked.
 pub fn has_blob() -> Option<bool> {
     None
 }
 
+/// The last blob that arrived, where that can be asked.
 pub fn last_blob() -> Option<Option<LazyLoadBlob>> {
     None
 }
 
+/// What happens at exit.
 pub fn on_exit() -> Exit {
     match host::get_on_exit() {
         OnExit::None => Exit::None,
@@ -136,10 +145,12 @@ fn lift(exit: Exit) -> OnExit {
     }
 }
 
+/// Replaces what happens at exit.
 pub fn set_on_exit(exit: Exit) {
     host::set_on_exit(&lift(exit));
 }
 
+/// Spawns a child; the name of the error if it was not.
 pub fn spawn(
     name: Option<&str>,
     wasm_path: &str,

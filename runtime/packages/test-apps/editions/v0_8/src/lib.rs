@@ -22,14 +22,17 @@ const EDITION: &str = "v0_8";
 mod edition {
     use crate::lib::{Address, LazyLoadBlob, ProcessId};
 
+    /// The process itself, where the interface tells.
     pub fn our() -> Option<Address> {
         None
     }
 
+    /// Whether the message being handled has a blob, where that can be asked.
     pub fn has_blob() -> Option<bool> {
         None
     }
 
+    /// The last blob that arrived, where that can be asked.
     pub fn last_blob() -> Option<Option<LazyLoadBlob>> {
         None
     }
@@ -51,6 +54,7 @@ mod http {
         let _ = http::bind_ws_path("/", false, false);
     }
 
+    /// Answers the request being handled.
     pub fn respond(bytes: Vec<u8>) {
         http::send_response(::http::StatusCode::OK, None, bytes);
     }

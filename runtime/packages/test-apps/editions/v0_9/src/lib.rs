@@ -22,14 +22,17 @@ const EDITION: &str = "v0_9";
 mod edition {
     use crate::lib::{Address, LazyLoadBlob, ProcessId};
 
+    /// The process itself, where the interface tells.
     pub fn our() -> Option<Address> {
         None
     }
 
+    /// Whether the message being handled has a blob, where that can be asked.
     pub fn has_blob() -> Option<bool> {
         None
     }
 
+    /// The last blob that arrived, where that can be asked.
     pub fn last_blob() -> Option<Option<LazyLoadBlob>> {
         None
     }
@@ -55,6 +58,7 @@ mod http {
         let _ = server.bind_ws_path("/", WsBindingConfig::default().authenticated(false));
     }
 
+    /// Answers the request being handled.
     pub fn respond(bytes: Vec<u8>) {
         server::send_response(::http::StatusCode::OK, None, bytes);
     }

@@ -22,18 +22,22 @@ const EDITION: &str = "v1_0";
 mod edition {
     use crate::lib::{self, Address, LazyLoadBlob, ProcessId};
 
+    /// The process itself, where the interface tells.
     pub fn our() -> Option<Address> {
         Some(lib::our())
     }
 
+    /// Whether the message being handled has a blob, where that can be asked.
     pub fn has_blob() -> Option<bool> {
         Some(lib::has_blob())
     }
 
+    /// The last blob that arrived, where that can be asked.
     pub fn last_blob() -> Option<Option<LazyLoadBlob>> {
         Some(lib::last_blob())
     }
 
+    /// What a child grants, as `spawn` takes it.
     pub fn grant(grant: (ProcessId, String)) -> (ProcessId, String) {
         grant
     }
@@ -54,6 +58,7 @@ mod http {
         let _ = server.bind_ws_path("/", WsBindingConfig::default().authenticated(false));
     }
 
+    /// Answers the request being handled.
     pub fn respond(bytes: Vec<u8>) {
         server::send_response(::http::StatusCode::OK, None, bytes);
     }
