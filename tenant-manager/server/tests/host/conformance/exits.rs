@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::support::eventually;
-use super::spawning::{ask, spawn, tell};
+use super::names::command;
+use super::spawning::{ask, child, spawn, tell};
 use super::subject::{Subject, failed, matches};
 use super::{Cell, Verdict, rows};
 
@@ -15,7 +16,9 @@ rows! {
     "on-exit Requests are sent when it returns" => requests_when_done,
     "on-exit Requests are sent when it traps" => requests_when_trapped,
     "on-exit Restart: a new life with the same rights" => restart,
+    "on-exit Restart after a trap" => restart_after_trap,
     "what set-on-exit said last is what happens" => changed,
+    "a killed process says nothing and is gone" => killed,
     "awaiting without a time ends the process" => awaits_for_ever,
     "awaiting itself ends the process" => awaits_itself,
     "a response to nothing is dropped, and nothing else" => answers_nobody,
@@ -155,6 +158,45 @@ async fn restart(subject: &Subject) -> Verdict {
     }
     matches(&results[4]["body"][1], results[1]["body"][1].clone())?;
     gone(subject, &at).await?;
+    Ok(Cell::Conforms)
+}
+
+async fn restart_after_trap(subject: &Subject) -> Verdict {
+    let at = subject.at("-stubborn");
+    let results = subject
+        .run(json!([
+            spawn(subject, "stubborn", json!({"on_exit": "Restart"})),
+            ask(&at, json!([])),
+            tell(&at, json!("trap")),
+            ask(&at, json!(["begun", {"set_on_exit": "None"}])),
+            tell(&at, json!("end")),
+        ]))
+        .await?;
+    let begun = json!({"is": "response", "source": at, "body": [1, null]});
+    matches(&results[3], begun)?;
+    gone(subject, &at).await?;
+    Ok(Cell::Conforms)
+}
+
+/// Neither its last requests are sent nor is it restarted.
+async fn killed(subject: &Subject) -> Verdict {
+    let [a, ..] = subject.abc();
+    for (name, on_exit) in [
+        ("silenced", json!({"Requests": [{"to": a, "body": "gone"}]})),
+        ("stopped", json!("Restart")),
+    ] {
+        let at = subject.at(&format!("-{name}"));
+        let spawn = spawn(subject, name, json!({ "on_exit": on_exit }));
+        subject
+            .run(json!(["log", spawn, ask(&at, json!([]))]))
+            .await?;
+        let kill = json!({"KillProcess": child(subject, name)});
+        let done = json!({"KilledProcess": child(subject, name)});
+        command(subject, &kill, None, done).await?;
+        gone(subject, &at).await?;
+        let results = subject.run(json!(["log"])).await?;
+        matches(&results[0], json!([]))?;
+    }
     Ok(Cell::Conforms)
 }
 

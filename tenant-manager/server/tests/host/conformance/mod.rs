@@ -6,6 +6,11 @@
 //! one build. What is expected differs between editions only where their
 //! interfaces do.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "JSON that is written where it is passed"
+)]
+
 mod across;
 mod blobs;
 mod exits;

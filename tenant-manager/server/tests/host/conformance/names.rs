@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use super::package;
 use super::spawning::ask;
-use super::subject::{Subject, matches};
+use super::subject::{Subject, failed, matches};
 use super::{Cell, Verdict, rows};
 
 rows! {
     "ids that differ in _ and - are two packages" => two_packages,
     "a module answers to both spellings, and has its own" => both_spellings,
     "our names the process itself" => our,
+    "the node our is this one" => our_node,
     "what was sent before a process ran is received then" => before_it_ran,
 }
 
@@ -26,25 +27,55 @@ async fn enter(subject: &Subject, id: &str) -> Result<(), String> {
         "public": true,
     }});
     let wasm = package::component(subject.column);
-    command(subject, &initialize, Some(&wasm), "InitializedProcess").await
+    let done = json!("InitializedProcess");
+    command(subject, &initialize, Some(&wasm), done).await
 }
 
 /// Starts what was entered.
 async fn start(subject: &Subject, id: &str) -> Result<(), String> {
-    command(subject, &json!({"RunProcess": id}), None, "StartedProcess").await
+    let started = json!("StartedProcess");
+    command(subject, &json!({"RunProcess": id}), None, started).await
 }
 
-async fn command(
+/// In targets, in issuers of what is attached, in last requests.
+async fn our_node(subject: &Subject) -> Verdict {
+    let at = |suffix: &str| format!("our@{}", subject.id(suffix));
+    let [a, b, _] = subject.abc();
+    let own = json!({"issuer": at(""), "params": "\"own\""});
+    let last = json!({"Requests": [{"to": at(""), "body": "gone"}]});
+    let results = subject
+        .run(json!([
+            ask(&b, json!(["log"])),
+            {"send": {"to": at("-b"), "body": "note", "capabilities": [own]}},
+            ask(&at("-b"), json!(["log"])),
+            {"await": {"to": "our@nobody:here:sys", "expects": 5, "body": "hello"}},
+            {"set_on_exit": last},
+            "on_exit",
+            {"set_on_exit": "Restart"},
+        ]))
+        .await?;
+    matches(&results[2], json!({"is": "response", "source": b}))?;
+    let attached = json!([{"issuer": a, "params": "\"own\""}]);
+    let note = json!({"source": a, "capabilities": attached});
+    matches(&results[2]["body"][0][0], note)?;
+    failed(subject, &results[3], "Timeout", &subject.nobody())?;
+    matches(&results[5]["Requests"][0], json!({"to": a}))?;
+    Ok(Cell::Conforms)
+}
+
+/// Has the kernel do something, which answers so.
+pub async fn command(
     subject: &Subject,
     command: &Value,
     blob: Option<&[u8]>,
-    wanted: &str,
+    wanted: Value,
 ) -> Result<(), String> {
     let answer = subject
         .kit
         .rpc("kernel:distro:sys", &command.to_string(), blob, Some(5))
         .await;
-    if answer.body == format!("\"{wanted}\"") {
+    let told = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
+    if told == wanted {
         Ok(())
     } else {
         Err(format!("the kernel answers {command} with {answer:?}"))
