@@ -150,7 +150,29 @@ impl ProcessTable {
             return Ok(false);
         };
         entry.on_exit = on_exit;
+        entry.on_exit_now = None;
         Ok(true)
+    }
+
+    /// The same in the name of the process itself. Before edition 1.0 that
+    /// holds until the node stops: what was stored is true again at its boot.
+    ///
+    /// # Errors
+    /// [`OnExitTooLarge`]; nothing has changed then.
+    pub fn set_own_on_exit(
+        &mut self,
+        id: &ProcessId,
+        on_exit: OnExit,
+    ) -> Result<bool, OnExitTooLarge> {
+        let lasts = |edition| !matches!(edition, Some(Edition::V0_7 | Edition::V0_8));
+        if self.get(id).is_none_or(|entry| lasts(entry.edition)) {
+            return self.set_on_exit(id, on_exit);
+        }
+        check_on_exit(&on_exit)?;
+        if let Some(entry) = self.get_mut(id) {
+            entry.on_exit_now = Some(on_exit);
+        }
+        Ok(false)
     }
 
     /// Takes from every process the capabilities issued by processes of this
@@ -173,5 +195,39 @@ impl ProcessTable {
         losers.sort_unstable();
         losers.dedup();
         losers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_says_of_its_end_is_stored_from_edition_1_0_on() {
+        let mut table = ProcessTable::new("alice.dev".parse().unwrap());
+        for (edition, lasts) in [
+            (Some(Edition::V0_7), false),
+            (Some(Edition::V0_8), false),
+            (Some(Edition::V1_0), true),
+            (Some(Edition::Hyperware), true),
+            (None, true),
+        ] {
+            let id: ProcessId = "chat:chat:test.dev".parse().unwrap();
+            let entry = ProcessEntry::userspace("", None, edition, OnExit::Restart, false);
+            table.insert(id.clone(), entry);
+            assert_eq!(table.set_own_on_exit(&id, OnExit::None), Ok(lasts));
+            let entry = table.get(&id).unwrap();
+            assert_eq!(*entry.on_exit_now(), OnExit::None, "{edition:?}");
+            assert_eq!(entry.is_persistent(), !lasts, "{edition:?}");
+            let mut restored = ProcessTable::new("alice.dev".parse().unwrap());
+            restored.restore(table.persisted());
+            let stored = restored.get(&id).map(ProcessEntry::on_exit_now);
+            assert_eq!(stored, (!lasts).then_some(&OnExit::Restart), "{edition:?}");
+
+            // The kernel's command is for good in every edition.
+            assert_eq!(table.set_on_exit(&id, OnExit::Restart), Ok(true));
+            assert_eq!(*table.get(&id).unwrap().on_exit_now(), OnExit::Restart);
+            table.remove(&id);
+        }
     }
 }

@@ -87,6 +87,7 @@ impl From<&ProcessEntry> for PersistedProcess {
             wit_version,
             edition,
             on_exit,
+            on_exit_now: _,
             public,
             module,
             capabilities,

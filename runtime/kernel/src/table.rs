@@ -20,8 +20,10 @@ pub struct ProcessEntry {
     /// The interface its component was built for; `None` for modules and as
     /// long as nobody has looked.
     pub edition: Option<Edition>,
-    /// What happens when it ends.
+    /// What happens when it ends, as it is stored.
     pub on_exit: OnExit,
+    /// What happens instead until the node stops.
+    pub(crate) on_exit_now: Option<OnExit>,
     /// Whether every process of the node may message it.
     pub public: bool,
     /// Whether it is part of the runtime.
@@ -44,6 +46,7 @@ impl ProcessEntry {
             wit_version,
             edition,
             on_exit,
+            on_exit_now: None,
             public,
             module: false,
             capabilities: CapSet::default(),
@@ -58,6 +61,7 @@ impl ProcessEntry {
             wit_version: None,
             edition: None,
             on_exit: OnExit::None,
+            on_exit_now: None,
             public,
             module: true,
             capabilities: CapSet::default(),
@@ -77,6 +81,12 @@ impl ProcessEntry {
     #[must_use]
     pub fn capabilities(&self) -> &CapSet {
         &self.capabilities
+    }
+
+    /// What happens when it ends now.
+    #[must_use]
+    pub fn on_exit_now(&self) -> &OnExit {
+        self.on_exit_now.as_ref().unwrap_or(&self.on_exit)
     }
 
     /// Whether a change to it must be written to the process map on disk.

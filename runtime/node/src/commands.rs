@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lifecycle::queue::NotSent;
 use node_engine::Engine;
-use node_kernel::{InitializeProcess, KernelCommand, KernelResponse, ProcessTable, is_no_revoke};
+use node_kernel::{
+    InitializeProcess, KernelCommand, KernelResponse, OnExitTooLarge, ProcessTable, is_no_revoke,
+};
 use node_services::answer;
 use node_types::{Edition, KernelMessage, Message, OnExit, ProcessId};
 
@@ -205,8 +207,18 @@ impl Kernel {
     }
 
     /// Replaces what happens when `id` ends.
-    pub(crate) async fn set_on_exit(&self, id: &ProcessId, on_exit: OnExit) {
+    async fn set_on_exit(&self, id: &ProcessId, on_exit: OnExit) {
         let changed = self.table.write().set_on_exit(id, on_exit);
+        self.save_on_exit(id, changed).await;
+    }
+
+    /// The same in the name of `id` itself.
+    pub(crate) async fn set_own_on_exit(&self, id: &ProcessId, on_exit: OnExit) {
+        let changed = self.table.write().set_own_on_exit(id, on_exit);
+        self.save_on_exit(id, changed).await;
+    }
+
+    async fn save_on_exit(&self, id: &ProcessId, changed: Result<bool, OnExitTooLarge>) {
         match changed {
             Ok(changed) => self.save_if(changed).await,
             Err(error) => self.say(0, &format!("kernel: {id}: {error}")),

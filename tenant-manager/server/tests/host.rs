@@ -28,6 +28,7 @@ mod host {
     mod bench_sockets;
     mod browser;
     mod commands;
+    mod conformance;
     mod crash;
     mod doors;
     mod editions;

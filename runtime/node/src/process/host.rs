@@ -114,7 +114,9 @@ impl ProcessHost for Host {
     async fn set_on_exit(&mut self, mut on_exit: OnExit) -> Result<(), HostTrap> {
         check_on_exit(&on_exit).map_err(Self::trap_on)?;
         localise_on_exit(&mut on_exit, &self.our.node);
-        self.kernel.set_on_exit(&self.our.process, on_exit).await;
+        self.kernel
+            .set_own_on_exit(&self.our.process, on_exit)
+            .await;
         Ok(())
     }
 
@@ -123,7 +125,7 @@ impl ProcessHost for Host {
             .table
             .read()
             .get(&self.our.process)
-            .map(|entry| entry.on_exit.clone())
+            .map(|entry| entry.on_exit_now().clone())
             .unwrap_or_default()
     }
 

@@ -83,7 +83,7 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
             let Some(entry) = table.get(&process.id) else {
                 return;
             };
-            on_exit(&entry.on_exit, reason, began.elapsed(), &mut restarts)
+            on_exit(entry.on_exit_now(), reason, began.elapsed(), &mut restarts)
         };
         match plan {
             ExitPlan::Keep => return,

@@ -21,7 +21,7 @@ struct App {
     library: bool,
 }
 
-const APPS: [App; 4] = [
+const APPS: [App; 6] = [
     App {
         process: "v0-7",
         edition: "v0_7",
@@ -38,6 +38,18 @@ const APPS: [App; 4] = [
         process: "v0-9",
         edition: "v0_9",
         server: "http_server:distro:sys",
+        library: true,
+    },
+    App {
+        process: "v0-10",
+        edition: "v0_10",
+        server: "http-server:distro:sys",
+        library: true,
+    },
+    App {
+        process: "v1-0",
+        edition: "v1_0",
+        server: "http-server:distro:sys",
         library: true,
     },
     App {
@@ -119,7 +131,7 @@ async fn apps_of_every_generation_run_on_one_node() {
     // All that ask for it stand on the homepage.
     eventually("the tiles", PATIENCE, async || {
         let apps = owner.apps(&host).await;
-        (apps.len() == 3).then_some(())
+        (apps.len() == 5).then_some(())
     })
     .await;
 

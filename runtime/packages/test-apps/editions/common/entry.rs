@@ -13,8 +13,13 @@ struct Process;
 
 impl Guest for Process {
     fn init(our: String) {
-        if let Ok(our) = our.parse() {
-            crate::probe::run(our, crate::EDITION);
+        // The probe has a package of its own. Elsewhere ids may be such that
+        // newer libraries do not parse them.
+        match our.parse() {
+            Ok(address) if our.contains(":editions:") => {
+                crate::probe::run(address, crate::EDITION);
+            }
+            _ => crate::script::run(&our),
         }
     }
 }

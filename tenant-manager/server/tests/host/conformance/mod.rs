@@ -1,0 +1,133 @@
+//! Conformance: what the interface promises to processes, of every edition,
+//! on real nodes.
+//!
+//! One app in as many builds as there are editions carries out scripts (see
+//! `test-apps/editions/common/script.rs`); a row is one behaviour, a column
+//! one build. What is expected differs between editions only where their
+//! interfaces do.
+
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "JSON that is written where it is passed"
+)]
+
+mod across;
+mod blobs;
+mod exits;
+mod names;
+mod package;
+mod requests;
+mod rights;
+mod spawning;
+mod states;
+mod subject;
+mod table;
+mod waiting;
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, join_all};
+
+use super::support::{Api, Host, Kit, Ssh, Tunnel};
+use subject::{COLUMNS, Subject};
+use table::Table;
+
+/// What a cell says when it does not fail.
+enum Cell {
+    Conforms,
+    /// The behaviour cannot be asked for in this edition, and why.
+    NotApplicable(&'static str),
+}
+
+/// `Err`: what was seen instead.
+type Verdict = Result<Cell, String>;
+
+/// A behaviour and how to find out about it.
+type Row = (
+    &'static str,
+    for<'a> fn(&'a Subject) -> BoxFuture<'a, Verdict>,
+);
+
+/// Makes rows of functions.
+macro_rules! rows {
+    ($($name:literal => $check:path,)*) => {
+        pub(super) const ROWS: &[super::Row] = &[
+            $(($name, |subject| Box::pin($check(subject))),)*
+        ];
+    };
+}
+use rows;
+
+/// A node, with its owner's ways to it.
+struct Node {
+    api: Api,
+    kit: Arc<Kit>,
+    _tunnel: Tunnel,
+}
+
+impl Node {
+    async fn create(host: &Host, label: &'static str) -> Self {
+        let api = host.api().sign_up(&format!("{label}@example.org")).await;
+        api.create_node(label).await;
+        let ssh = Ssh::new(host.ssh_port(), label, &api.ssh_password(label).await);
+        let tunnel = ssh.tunnel();
+        Self {
+            api,
+            kit: Arc::new(Kit::new(tunnel.port)),
+            _tunnel: tunnel,
+        }
+    }
+}
+
+/// More processes than a plan has by default: five of each column.
+fn host() -> Host {
+    Host::start_with(&["--plan-processes", "200"])
+}
+
+#[tokio::test]
+async fn every_edition_behaves_as_its_interface_says() {
+    let host = host();
+    let node = Node::create(&host, "alice").await;
+    node.kit.install(&package::conformance()).await;
+    let subjects = COLUMNS.each_ref().map(|column| Subject {
+        column,
+        node: "alice.dev",
+        kit: node.kit.clone(),
+    });
+
+    let groups = [
+        requests::ROWS,
+        waiting::ROWS,
+        blobs::ROWS,
+        rights::ROWS,
+        spawning::ROWS,
+        exits::ROWS,
+        states::ROWS,
+        names::ROWS,
+    ];
+    let mut table = Table::new(COLUMNS.map(|column| column.edition));
+    // Editions side by side, the rows of each one after the other.
+    let columns = join_all(subjects.iter().map(async |subject| {
+        let mut cells = Vec::new();
+        for (_, check) in groups.iter().copied().flatten() {
+            cells.push(check(subject).await);
+        }
+        cells
+    }))
+    .await;
+    table.add(groups.iter().copied().flatten(), columns);
+
+    // What outlives the node.
+    node.api.act("/nodes/alice/hibernate").await;
+    node.api.wait_for_status("alice", "hibernated").await;
+    let columns = join_all(subjects.iter().map(async |subject| {
+        let mut cells = Vec::new();
+        for (_, check) in states::ROWS_AFTER_A_WAKE {
+            cells.push(check(subject).await);
+        }
+        cells
+    }))
+    .await;
+    table.add(states::ROWS_AFTER_A_WAKE.iter(), columns);
+    table.finish();
+}

@@ -1,0 +1,83 @@
+//! The packages of the suite, made of the components of the editions' apps.
+
+use std::io::{Cursor, Read, Write};
+
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+use super::super::support::kit::Package;
+use super::super::support::test_package;
+use super::subject::{COLUMNS, Column};
+
+/// The component of a column.
+pub fn component(column: &Column) -> Vec<u8> {
+    let editions = test_package("editions:test.dev");
+    let mut archive = ZipArchive::new(Cursor::new(editions.zip)).unwrap();
+    read(&mut archive, &format!("{}.wasm", column.component))
+}
+
+fn read(archive: &mut ZipArchive<Cursor<Vec<u8>>>, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut file = archive.by_name(name).unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A package of all components with this manifest.
+fn package(id: &str, manifest: &[Value]) -> Package {
+    let (name, publisher) = id.split_once(':').unwrap();
+    let Package { zip, mut metadata } = test_package("editions:test.dev");
+    metadata["properties"]["package_name"] = json!(name);
+    metadata["properties"]["publisher"] = json!(publisher);
+    let options = SimpleFileOptions::default();
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut write = |name: &str, bytes: &[u8]| {
+        writer.start_file(name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    };
+    let manifest = serde_json::to_vec(manifest).unwrap();
+    write("manifest.json", &manifest);
+    let mut archive = ZipArchive::new(Cursor::new(zip)).unwrap();
+    for column in &COLUMNS {
+        let name = format!("{}.wasm", column.component);
+        write(&name, &read(&mut archive, &name));
+    }
+    Package {
+        zip: writer.finish().unwrap().into_inner(),
+        metadata,
+    }
+}
+
+/// One process; `asks` are rights beyond those that all need.
+fn process(column: &Column, name: &str, asks: &[String]) -> Value {
+    let mut requests = vec![json!(column.server), json!("vfs:distro:sys")];
+    requests.extend(asks.iter().map(|id| json!(id)));
+    json!({
+        "process_name": name,
+        "process_wasm_path": format!("/{}.wasm", column.component),
+        "on_exit": "Restart",
+        "request_networking": true,
+        "request_capabilities": requests,
+        "grant_capabilities": [column.server],
+        "public": false,
+    })
+}
+
+/// Five processes of every column: see [`super::subject::Subject`].
+pub fn conformance() -> Package {
+    let mut manifest = Vec::new();
+    for column in &COLUMNS {
+        let prefix = column.process;
+        let asks: Vec<String> = ["", "-b", "-c"]
+            .iter()
+            .map(|suffix| format!("{prefix}{suffix}:conformance:test.dev"))
+            .collect();
+        for suffix in ["", "-b", "-c", "-private", "-public"] {
+            let mut entry = process(column, &format!("{prefix}{suffix}"), &asks);
+            entry["public"] = json!(suffix == "-public");
+            manifest.push(entry);
+        }
+    }
+    package("conformance:test.dev", &manifest)
+}
