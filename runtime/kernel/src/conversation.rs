@@ -295,6 +295,11 @@ impl Conversation {
         Some((source, seen))
     }
 
+    /// Remembers what the process gives up: it may have it back.
+    pub fn gave_up(&mut self, capabilities: &[Capability]) {
+        self.received.remember(capabilities);
+    }
+
     /// What the process may keep of `capability`, which it names: what it was
     /// given as it was given, what it issues itself, and what other nodes
     /// issue, for they check it themselves. `None` for a right of this node

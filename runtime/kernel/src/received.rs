@@ -1,4 +1,4 @@
-//! Capabilities that a process has been given with messages.
+//! Capabilities that a process has been given with messages, or has had.
 //!
 //! Processes never see signatures, so what they save is joined here with the
 //! signature it came with; and of its own node a process may keep only what

@@ -190,11 +190,12 @@ impl ProcessHost for Host {
     }
 
     async fn drop_capabilities(&mut self, capabilities: Vec<Capability>) -> Result<(), HostTrap> {
-        let changed = self
-            .kernel
-            .table
-            .write()
-            .drop_caps(&self.our.process, &capabilities);
+        let changed = {
+            let mut table = self.kernel.table.write();
+            let held = table.filter_attached(&self.our.process, capabilities.clone());
+            self.conversation.gave_up(&held);
+            table.drop_caps(&self.our.process, &capabilities)
+        };
         self.kernel.save_if(changed).await;
         Ok(())
     }

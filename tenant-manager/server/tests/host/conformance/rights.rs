@@ -9,6 +9,7 @@ rows! {
     "attached if held or of own issue, and not otherwise" => attached,
     "a response attaches by the same rule" => attached_to_response,
     "what was saved can be attached until it is dropped" => saved,
+    "a right that nobody gave cannot be saved" => made_up,
     "our-capabilities tells modules as the edition spells them" => told,
     "params are the same if they are the same JSON" => same_json,
     "dropping the right to message ends messages" => dropped,
@@ -75,7 +76,32 @@ async fn attached_to_response(subject: &Subject) -> Verdict {
     Ok(Cell::Conforms)
 }
 
-/// B keeps a right of A, shows it to C, drops it and tries again.
+/// Rights of others that nobody gave are not kept, and open nothing (decision
+/// 0013; published runtimes keep them).
+async fn made_up(subject: &Subject) -> Verdict {
+    let private = subject.at("-private");
+    let vfs = subject.module("vfs:distro:sys");
+    let invented = [
+        right(&private, "\"messaging\""),
+        right(&vfs, "{\"root\":true}"),
+        right(&subject.module("kernel:distro:sys"), "\"messaging\""),
+    ];
+    let results = subject
+        .run(json!([
+            {"save": invented},
+            "capabilities",
+            {"await": {"to": private, "expects": 5, "body": {"run": []}}},
+        ]))
+        .await?;
+    let held = results[1].as_array().cloned().unwrap_or_default();
+    if let Some(kept) = invented.iter().find(|right| held.contains(right)) {
+        return Err(format!("{kept} was kept"));
+    }
+    failed(subject, &results[2], "Timeout", &private)?;
+    Ok(Cell::Conforms)
+}
+
+/// B keeps a right that A gives it, shows it to C, drops it and tries again.
 async fn saved(subject: &Subject) -> Verdict {
     let [a, b, c] = subject.abc();
     let token = right(&a, "{\"token\": 7}");
@@ -84,7 +110,7 @@ async fn saved(subject: &Subject) -> Verdict {
     let results = subject
         .run(json!([
             {"await": {"to": c, "expects": 5, "body": {"run": ["log"]}}},
-            {"await": {"to": b, "expects": 5, "body": at_b}},
+            {"await": {"to": b, "expects": 5, "capabilities": [token], "body": at_b}},
             {"await": {"to": c, "expects": 5, "body": {"run": ["log"]}}},
         ]))
         .await?;
@@ -117,9 +143,9 @@ async fn told(subject: &Subject) -> Verdict {
 }
 
 async fn same_json(subject: &Subject) -> Verdict {
-    let [_, b, _] = subject.abc();
-    let saved = right(&b, "{\"a\": 1, \"b\": [2]}");
-    let again = right(&b, "{\"b\":[2],\"a\":1}");
+    let [a, _, _] = subject.abc();
+    let saved = right(&a, "{\"a\": 1, \"b\": [2]}");
+    let again = right(&a, "{\"b\":[2],\"a\":1}");
     let results = subject
         .run(json!([
             {"save": [saved]},
@@ -144,7 +170,7 @@ async fn dropped(subject: &Subject) -> Verdict {
         .run(json!([
             {"drop": [messaging]},
             ask,
-            // Anything can be saved, as upstream allows.
+            // What was held once can be taken back.
             {"save": [messaging]},
             ask,
         ]))
