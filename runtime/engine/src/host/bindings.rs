@@ -17,6 +17,24 @@ pub(super) fn trap(error: impl std::fmt::Display) -> wasmtime::Error {
     wasmtime::Error::new(HostTrap(error.to_string()))
 }
 
+/// Functions that interfaces have from 1.0 on.
+macro_rules! newer {
+    (none) => {};
+    (all) => {
+        fn our(&mut self) -> wasmtime::Result<wit::Address> {
+            Ok(lower::address(self.host.our()))
+        }
+
+        fn has_blob(&mut self) -> wasmtime::Result<bool> {
+            Ok(self.host.has_blob())
+        }
+
+        fn last_blob(&mut self) -> wasmtime::Result<Option<wit::LazyLoadBlob>> {
+            Ok(self.host.last_blob().map(lower::blob))
+        }
+    };
+}
+
 /// Implements the interface of one edition. Expects its types as `wit` and its
 /// world as `Lib`.
 ///
@@ -24,13 +42,13 @@ pub(super) fn trap(error: impl std::fmt::Display) -> wasmtime::Error {
 /// - `grant`: what it lists in `grant-capabilities` of `spawn`, and how that
 ///   becomes a holder with params.
 /// - `send_error`: the field that names the target, where there is one.
-/// - `newer`: functions that not all editions have.
+/// - `newer`: whether it has the functions of [`newer`], `all` or `none`.
 macro_rules! edition {
     (
         edition: $edition:ident,
         grant: $grant:ty => $grants:expr,
         send_error: { $($target:ident)? },
-        newer: { $($newer:tt)* },
+        newer: $newer:ident,
     ) => {
         use bytes::Bytes;
         use node_types::{
@@ -370,9 +388,9 @@ macro_rules! edition {
                 })
             }
 
-            $($newer)*
+            super::bindings::newer! { $newer }
         }
     };
 }
 
-pub(super) use edition;
+pub(super) use {edition, newer};

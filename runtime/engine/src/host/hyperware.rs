@@ -21,17 +21,5 @@ super::bindings::edition! {
     edition: Hyperware,
     grant: (wit::ProcessId, String) => |grant| grant,
     send_error: { target },
-    newer: {
-        fn our(&mut self) -> wasmtime::Result<wit::Address> {
-            Ok(lower::address(self.host.our()))
-        }
-
-        fn has_blob(&mut self) -> wasmtime::Result<bool> {
-            Ok(self.host.has_blob())
-        }
-
-        fn last_blob(&mut self) -> wasmtime::Result<Option<wit::LazyLoadBlob>> {
-            Ok(self.host.last_blob().map(lower::blob))
-        }
-    },
+    newer: all,
 }

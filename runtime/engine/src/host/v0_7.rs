@@ -18,5 +18,5 @@ super::bindings::edition! {
     edition: V0_7,
     grant: wit::ProcessId => |holder| (holder, node_types::MESSAGING.to_owned()),
     send_error: {  },
-    newer: {},
+    newer: none,
 }

@@ -18,5 +18,5 @@ super::bindings::edition! {
     edition: V0_8,
     grant: wit::ProcessId => |holder| (holder, node_types::MESSAGING.to_owned()),
     send_error: { target },
-    newer: {},
+    newer: none,
 }
