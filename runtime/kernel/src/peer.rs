@@ -71,13 +71,14 @@ pub fn admit(
 }
 
 /// A capability of this node, if it is one; any other as it is: whether it is
-/// genuine is for its issuer to say.
+/// genuine is for its issuer to say. One of the node `our` is nobody's: here
+/// that name would be this node's.
 fn arriving(
     our: &NodeName,
     capability: Capability,
     genuine: impl Fn(&Capability) -> bool,
 ) -> Option<Capability> {
-    if capability.params.len() > MAX_PARAMS {
+    if capability.params.len() > MAX_PARAMS || capability.issuer.node.as_str() == "our" {
         return None;
     }
     if capability.issuer.node != *our {

@@ -28,7 +28,8 @@ struct State<T> {
     cost: usize,
     closed: bool,
     receiver: Option<Waker>,
-    /// Senders in [`Sender::send_within`], in the order in which they came.
+    /// Senders in [`Sender::send_within`], in the order in which they came:
+    /// one for each task that waits, whose owner bounds them.
     waiting: VecDeque<Waiting>,
     /// The next of them gets this id.
     next_waiting: u64,

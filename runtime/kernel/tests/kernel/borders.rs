@@ -230,6 +230,14 @@ fn only_capabilities_of_ours_are_signed_when_they_leave() {
 }
 
 #[test]
+fn a_peer_hands_over_nothing_in_the_name_our() {
+    let theirs = cap("bob.dev@b:k:g", "null");
+    let message = arriving(vec![cap("our@vfs:distro:sys", "null"), theirs.clone()]);
+    let arrived = admit(&our(), &name("bob.dev"), message, |_| true).unwrap();
+    assert_eq!(arrived.message.capabilities(), [theirs]);
+}
+
+#[test]
 fn only_so_many_capabilities_are_signed_for_a_message() {
     let many = (0..10 * MAX_TRAVELLING).map(|number| cap("a:k:g", &number.to_string()));
     let mut leaving = carrying(many.collect());
