@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::Timestamp;
-use node_types::{NodeName, PeerMessage};
+use node_types::{NodeName, NodeUsage, PeerMessage, UsageReport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
@@ -67,17 +67,6 @@ pub enum NodeError {
     Limit(String),
 }
 
-/// What a node uses now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct NodeUsage {
-    /// Linear memories of its processes, bytes.
-    pub memory_bytes: u64,
-    /// Files and state, bytes.
-    pub disk_bytes: u64,
-    /// Processes in its map.
-    pub processes: u32,
-}
-
 /// A running node. All methods may be called at once from many tasks.
 #[async_trait]
 pub trait NodeHandle: Send + Sync + std::fmt::Debug {
@@ -87,8 +76,16 @@ pub trait NodeHandle: Send + Sync + std::fmt::Debug {
     /// How far it is, and changes of that.
     fn status(&self) -> watch::Receiver<NodeStatus>;
 
-    /// What it uses now.
+    /// What it uses now, and has used since it was booted.
     fn usage(&self) -> NodeUsage;
+
+    /// The same with what it may use, and process by process.
+    fn report(&self) -> UsageReport {
+        UsageReport {
+            node: self.usage(),
+            ..UsageReport::default()
+        }
+    }
 
     /// When a person or another node last used it.
     fn last_activity(&self) -> Timestamp;

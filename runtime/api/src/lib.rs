@@ -22,13 +22,17 @@ mod visit;
 
 pub use crate::http::{BoxError, HttpBody, HttpRequest, HttpResponse, Origin, body, empty_body};
 pub use handle::{
-    ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus, NodeUsage, StopReason,
+    ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus, StopReason,
 };
 pub use keyfile::Keyfile;
 pub use log::{LogError, LogPage, LogPlace, LogQuery, LogRecord, MAX_VERBOSITY, NodeLogs};
 pub use secret::Secret;
 pub use spec::{LoginVerifiers, NodeLimits, NodeSecrets, NodeSpec, TenantKey};
 pub use terminal::{LineOutcome, TerminalInput, TerminalSession, TerminalSize};
-pub use transport::{Handover, Ingress, Isolated, Peer, PeerIdentity, Receipt, Transport};
+pub use transport::{
+    Departure, Handover, Ingress, Isolated, Peer, PeerIdentity, Receipt, Transport,
+};
 pub use upgrade::{Upgrade, Upgrading};
 pub use visit::Visit;
+
+pub use node_types::{NodeUsage, ProcessUsage, UsageLimits, UsageReport};

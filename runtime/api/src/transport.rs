@@ -5,10 +5,12 @@
 //! is given a [`Transport`] that speaks for it alone and hands over
 //! [`PeerMessage`]s, which name no node; a node that takes one is told the
 //! [`Peer`] it comes from. A transport never waits: what cannot be delivered
-//! at once is queued within bounds, or not taken.
+//! at once is queued within bounds, or stays with a sender that waits for room,
+//! or is lost.
 
 use std::fmt;
 
+use futures::future::BoxFuture;
 use node_types::{NodeName, PeerMessage, SendErrorKind};
 
 /// A node as the sender of a message, vouched for by a transport.
@@ -48,6 +50,24 @@ pub enum Handover {
     Offline,
 }
 
+/// What became of a message whose sender can wait.
+pub enum Departure {
+    /// It has been handed over.
+    Done(Handover),
+    /// There was no room for it; the future hands it over when there is. The
+    /// message is lost when that is dropped.
+    Waiting(BoxFuture<'static, Handover>),
+}
+
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(handover) => f.debug_tuple("Done").field(handover).finish(),
+            Self::Waiting(_) => f.write_str("Waiting"),
+        }
+    }
+}
+
 /// Tells the sender of a message that it will not be delivered after all. Used
 /// at most once; dropped, it says nothing, and the sender's own time runs out.
 pub struct Receipt(Option<Box<dyn FnOnce(SendErrorKind) + Send>>);
@@ -84,6 +104,12 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// Hands `message` over, for the node it is addressed to. Messages of one
     /// process to one node arrive in the order in which they were sent.
     fn send(&self, message: PeerMessage, receipt: Receipt) -> Handover;
+
+    /// The same for a sender that can wait for room. Until it has, it sends
+    /// nothing else.
+    fn send_when_room(&self, message: PeerMessage, receipt: Receipt) -> Departure {
+        Departure::Done(self.send(message, receipt))
+    }
 
     /// What the directory of this transport knows of the node called `name`,
     /// running or not.

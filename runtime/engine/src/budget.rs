@@ -18,6 +18,7 @@ const WAITING_COMPILES: usize = 4;
 pub struct TenantBudget {
     memory_limit: AtomicU64,
     memory: AtomicU64,
+    memory_peak: AtomicU64,
     /// One process at a time runs on after its slice.
     pub(crate) cpu_turn: Arc<Semaphore>,
     /// One component at a time waits for the compiler.
@@ -33,6 +34,7 @@ impl TenantBudget {
         Arc::new(Self {
             memory_limit: AtomicU64::new(memory_bytes),
             memory: AtomicU64::new(0),
+            memory_peak: AtomicU64::new(0),
             cpu_turn: Arc::new(Semaphore::new(1)),
             compile_turn: Arc::new(Semaphore::new(1)),
             compile_places: Arc::new(Semaphore::new(WAITING_COMPILES)),
@@ -43,6 +45,12 @@ impl TenantBudget {
     #[must_use]
     pub fn memory_in_use(&self) -> u64 {
         self.memory.load(Ordering::Relaxed)
+    }
+
+    /// The most of it at once.
+    #[must_use]
+    pub fn memory_peak(&self) -> u64 {
+        self.memory_peak.load(Ordering::Relaxed)
     }
 
     /// The limit on [`Self::memory_in_use`].
@@ -59,11 +67,19 @@ impl TenantBudget {
     /// Takes `bytes` if they fit.
     pub(crate) fn reserve(&self, bytes: u64) -> bool {
         let limit = self.memory_limit();
-        self.memory
+        let reserved = self
+            .memory
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|sum| *sum <= limit)
-            })
-            .is_ok()
+            });
+        match reserved {
+            Ok(before) => {
+                self.memory_peak
+                    .fetch_max(before + bytes, Ordering::Relaxed);
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// Gives back what [`Self::reserve`] took.
@@ -84,7 +100,7 @@ mod tests {
         assert!(!budget.reserve(u64::MAX));
         assert!(budget.reserve(40));
         budget.release(60);
-        assert_eq!(budget.memory_in_use(), 40);
+        assert_eq!((budget.memory_in_use(), budget.memory_peak()), (40, 100));
         budget.set_memory_limit(10);
         assert!(!budget.reserve(1));
     }

@@ -28,7 +28,7 @@ use crate::inspect::{
 };
 use crate::stderr::Stderr;
 use crate::ticker::Ticker;
-use crate::{TenantBudget, config};
+use crate::{TenantBudget, config, wasi_files};
 
 /// Disk for artifacts, unless options say otherwise.
 const DEFAULT_ARTIFACT_BYTES: u64 = 4 << 30;
@@ -145,6 +145,7 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config::wasmtime_config()).map_err(unsupported)?;
         let mut linker = Linker::new(&wasmtime);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(unsupported)?;
+        wasi_files::add_to_linker(&mut linker).map_err(unsupported)?;
         host::add_to_linker(&mut linker).map_err(unsupported)?;
         let cache_dir = options.cache_dir;
         let cache_error = |error| EngineError::Cache {
@@ -272,10 +273,12 @@ impl Engine {
         let stderr = Stderr::default();
         let slice = Slice::new(self.0.ticker.clone());
         let our = host.our().to_string();
+        let meter = host.meter();
         let mut store = new_store(
             &self.0.wasmtime,
             host,
             budget,
+            Arc::clone(&meter),
             Arc::clone(&slice),
             stderr.clone(),
         );
@@ -299,6 +302,7 @@ impl Engine {
         let fair = Fair::new(
             Box::pin(process),
             slice,
+            meter,
             Arc::clone(budget),
             Arc::clone(&self.0.host_turns),
         );

@@ -2,12 +2,16 @@
 
 use wasmtime_wasi::I32Exit;
 
+use crate::guest::MAX_HOSTCALL_BYTES;
 use crate::host::HostTrap;
 use crate::limits::LimitReached;
 use crate::stderr::{STDERR_CAPACITY, Stderr};
 
 /// Functions named in the message of a trap.
 const MAX_FRAMES: usize = 6;
+
+/// How wasmtime ends what it says of a call that carries more than it may.
+const HOSTCALL_TOO_LARGE: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,11 @@ pub(crate) fn explain(error: &wasmtime::Error, stderr: &Stderr) -> String {
     let said = stderr.text();
     let named = if let Some(limit) = error.downcast_ref::<LimitReached>() {
         Some(limit.to_string())
+    } else if error.root_cause().to_string().ends_with(HOSTCALL_TOO_LARGE) {
+        Some(format!(
+            "message limit reached: one call to the host may carry {} MiB; send less at once",
+            MAX_HOSTCALL_BYTES >> 20
+        ))
     } else {
         error.downcast_ref::<HostTrap>().map(HostTrap::to_string)
     };

@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use wasmtime::UpdateDeadline;
 
-use crate::TenantBudget;
 use crate::ticker::Ticker;
+use crate::{GuestMeter, TenantBudget};
 
 /// Ticks a woken guest may run without permits: more than one whole tick, so
 /// that a short piece of work is not punished for meeting a tick.
@@ -87,6 +88,7 @@ impl Future for GiveWay {
 pub(crate) struct Fair<F> {
     guest: Pin<Box<F>>,
     slice: Arc<Slice>,
+    meter: Arc<GuestMeter>,
     budget: Arc<TenantBudget>,
     host_turns: Arc<Semaphore>,
     /// Set while the guest waits for permits to run on.
@@ -97,12 +99,14 @@ impl<F: Future + Send> Fair<F> {
     pub(crate) fn new(
         guest: Pin<Box<F>>,
         slice: Arc<Slice>,
+        meter: Arc<GuestMeter>,
         budget: Arc<TenantBudget>,
         host_turns: Arc<Semaphore>,
     ) -> Self {
         Self {
             guest,
             slice,
+            meter,
             budget,
             host_turns,
             queued: None,
@@ -150,7 +154,9 @@ impl<F: Future + Send> Future for Fair<F> {
         if polled.is_pending() && this.slice.expired.swap(false, Ordering::Relaxed) {
             // Threads that wait for this processor come first too: the system's
             // own slices are several of ours.
+            let began = Instant::now();
             std::thread::yield_now();
+            this.meter.count_gave_way(began.elapsed());
             let mut queued = this.queue();
             // Pending at least for its `yield_now`, which sees to the waking.
             match queued.as_mut().poll(cx) {

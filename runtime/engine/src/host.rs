@@ -10,6 +10,8 @@ mod v0_7;
 mod v0_8;
 mod v1_0;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use node_types::{
@@ -17,6 +19,8 @@ use node_types::{
 };
 use wasmtime::component::Linker;
 
+use crate::GuestMeter;
+use crate::files::TempDrive;
 use crate::guest::Guest;
 
 /// Offers the interface of every edition.
@@ -81,6 +85,12 @@ pub type Received = Result<(Address, Message), (SendError, Option<Bytes>)>;
 pub trait ProcessHost: Send {
     /// The process' own address.
     fn our(&self) -> &Address;
+    /// The folder it finds through WASI, if it has one.
+    fn temp_drive(&self) -> Option<TempDrive>;
+    /// Where what it uses is counted.
+    fn meter(&self) -> Arc<GuestMeter> {
+        Arc::default()
+    }
     /// Prints at `verbosity` 0-3.
     async fn print(&mut self, verbosity: u8, text: String) -> Result<(), HostTrap>;
     /// Replaces what happens at exit.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 
-use crate::TenantBudget;
+use crate::{GuestMeter, TenantBudget};
 
 /// Table elements of one store: function pointers, mostly. A 30 MB Python
 /// component has about 20,000.
@@ -29,7 +29,7 @@ const MIB: u64 = 1 << 20;
 pub enum LimitReached {
     /// The tenant's memory.
     #[error(
-        "memory limit reached: the node may use {} MiB, {} MiB are in use and {} MiB more were asked for",
+        "memory limit reached: the node may use {} MiB, {} MiB are in use and {} MiB more were asked for; end processes that are not needed (`top` lists them)",
         .limit / MIB, .in_use.div_ceil(MIB), .asked.div_ceil(MIB)
     )]
     Memory {
@@ -56,6 +56,7 @@ pub enum LimitReached {
 #[derive(Debug)]
 pub(crate) struct Limits {
     budget: Arc<TenantBudget>,
+    meter: Arc<GuestMeter>,
     /// Bytes reserved in `budget`.
     memory: u64,
     table_elements: usize,
@@ -64,9 +65,10 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(budget: &Arc<TenantBudget>) -> Self {
+    pub(crate) fn new(budget: &Arc<TenantBudget>, meter: Arc<GuestMeter>) -> Self {
         Self {
             budget: Arc::clone(budget),
+            meter,
             memory: 0,
             table_elements: 0,
             growing: 0,
@@ -77,6 +79,7 @@ impl Limits {
 impl Drop for Limits {
     fn drop(&mut self) {
         self.budget.release(self.memory);
+        self.meter.set_memory(0);
     }
 }
 
@@ -93,6 +96,7 @@ impl ResourceLimiter for Limits {
         }
         let asked = desired.saturating_sub(current) as u64;
         if !self.budget.reserve(asked) {
+            self.meter.count_denied();
             return Err(wasmtime::Error::new(LimitReached::Memory {
                 limit: self.budget.memory_limit(),
                 in_use: self.budget.memory_in_use(),
@@ -100,6 +104,7 @@ impl ResourceLimiter for Limits {
             }));
         }
         self.memory += asked;
+        self.meter.set_memory(self.memory);
         self.growing = asked;
         Ok(true)
     }
@@ -107,6 +112,7 @@ impl ResourceLimiter for Limits {
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         self.budget.release(self.growing);
         self.memory -= self.growing;
+        self.meter.set_memory(self.memory);
         self.growing = 0;
         tracing::debug!("failed to grow a guest's memory: {error:#}");
         Ok(())
@@ -125,6 +131,7 @@ impl ResourceLimiter for Limits {
         match self.table_elements.checked_add(asked) {
             Some(sum) if sum <= MAX_TABLE_ELEMENTS => self.table_elements = sum,
             _ => {
+                self.meter.count_denied();
                 return Err(wasmtime::Error::new(LimitReached::TableElements {
                     limit: MAX_TABLE_ELEMENTS,
                     asked,

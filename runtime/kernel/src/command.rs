@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use node_types::{Capability, NodeName, OnExit, ProcessId, Request, alias};
+use node_types::{
+    Address, Capability, Edition, NodeName, OnExit, ProcessId, Request, UsageReport, alias,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::local::{localise_capability, localise_on_exit};
@@ -85,6 +87,8 @@ pub enum KernelDebug {
         /// Which capability.
         cap: Capability,
     },
+    /// What the node and its processes use. Ours: no published runtime knows it.
+    Usage,
 }
 
 /// An answer of the kernel.
@@ -113,6 +117,8 @@ pub enum DebugAnswer {
     Process(Option<ProcessView>),
     /// Whether it is held; `None` = no such process.
     HasCap(Option<bool>),
+    /// What the node and its processes use.
+    Usage(Box<UsageReport>),
 }
 
 /// A process as the kernel shows it to other processes.
@@ -166,7 +172,9 @@ impl KernelCommand {
             }
         };
         match self {
-            Self::Booted | Self::Shutdown | Self::Debug(KernelDebug::ProcessMap) => {}
+            Self::Booted
+            | Self::Shutdown
+            | Self::Debug(KernelDebug::ProcessMap | KernelDebug::Usage) => {}
             Self::InitializeProcess(initialize) => {
                 id(&mut initialize.id);
                 capabilities(&mut initialize.initial_capabilities);
@@ -198,7 +206,49 @@ impl KernelCommand {
     }
 }
 
+impl ProcessView {
+    fn spelled(mut self, edition: Edition) -> Self {
+        let spell = |address: &mut Address| {
+            address.process = alias::spelled(&address.process, edition).into_owned();
+        };
+        for capability in &mut self.capabilities {
+            spell(&mut capability.issuer);
+        }
+        if let OnExit::Requests(requests) = &mut self.on_exit {
+            for (target, request, _) in requests {
+                spell(target);
+                for capability in &mut request.capabilities {
+                    spell(&mut capability.issuer);
+                }
+            }
+        }
+        self
+    }
+}
+
 impl KernelResponse {
+    /// The same with every id as processes of `edition` know it.
+    #[must_use]
+    pub fn spelled(self, edition: Edition) -> Self {
+        let spell = |id: ProcessId| alias::spelled(&id, edition).into_owned();
+        match self {
+            Self::KilledProcess(id) => Self::KilledProcess(spell(id)),
+            Self::Debug(DebugAnswer::ProcessMap(map)) => {
+                let map = map.into_iter();
+                let map = map.map(|(id, view)| (spell(id), view.spelled(edition)));
+                Self::Debug(DebugAnswer::ProcessMap(map.collect()))
+            }
+            Self::Debug(DebugAnswer::Process(view)) => {
+                Self::Debug(DebugAnswer::Process(view.map(|view| view.spelled(edition))))
+            }
+            Self::InitializedProcess
+            | Self::InitializeProcessError
+            | Self::StartedProcess
+            | Self::RunProcessError
+            | Self::Debug(DebugAnswer::HasCap(_) | DebugAnswer::Usage(_)) => self,
+        }
+    }
+
     /// The answer as a message body.
     #[must_use]
     pub fn to_body(&self) -> Vec<u8> {
@@ -218,10 +268,12 @@ pub fn is_no_revoke(request: &Request) -> bool {
 }
 
 impl ProcessTable {
-    /// Answers a question about the table.
+    /// Answers a question about the table. Of usage it knows nothing: whoever
+    /// counts answers that.
     #[must_use]
     pub fn debug(&self, question: &KernelDebug) -> DebugAnswer {
         match question {
+            KernelDebug::Usage => DebugAnswer::Usage(Box::default()),
             KernelDebug::ProcessMap => DebugAnswer::ProcessMap(
                 self.iter()
                     .map(|(id, entry)| (id.clone(), entry.into()))
@@ -259,6 +311,10 @@ mod tests {
         assert_eq!(
             parse(r#"{"Debug":{"Process":"p:k:g"}}"#),
             KernelCommand::Debug(KernelDebug::Process(id.clone()))
+        );
+        assert_eq!(
+            parse(r#"{"Debug":"Usage"}"#),
+            KernelCommand::Debug(KernelDebug::Usage)
         );
         let text = r#"{"InitializeProcess":{"id":"p:k:g","wasm_bytes_handle":"/k:g/pkg/p.wasm",
             "wit_version":null,"on_exit":"Restart","initial_capabilities":
@@ -332,6 +388,9 @@ mod tests {
             }),
             r#"{"Debug":{"HasCap":true}}"#
         );
+        assert!(
+            text(KernelDebug::Usage).starts_with(r#"{"Debug":{"Usage":{"node":{"memory_bytes":0"#)
+        );
         let nobody = "q:k:g".parse().unwrap();
         assert_eq!(
             text(KernelDebug::HasCap { on: nobody, cap }),
@@ -341,6 +400,30 @@ mod tests {
             KernelResponse::KilledProcess(id).to_body(),
             br#"{"KilledProcess":"p:k:g"}"#
         );
+    }
+
+    #[test]
+    fn answers_name_modules_as_who_asked_knows_them() {
+        let mut table = ProcessTable::new(our());
+        let server: ProcessId = "http-server:distro:sys".parse().unwrap();
+        table.bootstrap_modules([(server.clone(), false)]);
+        let id: ProcessId = "my_p:k:g".parse().unwrap();
+        let right = Capability::messaging(table.address(&server));
+        let last = vec![(table.address(&server), Request::default(), None)];
+        let entry = ProcessEntry::userspace("", None, None, OnExit::Requests(last), false);
+        table.insert(id.clone(), entry.with_capabilities([right]));
+        let asked = |question: &KernelDebug, edition| {
+            let told = KernelResponse::Debug(table.debug(question)).spelled(edition);
+            String::from_utf8(told.to_body()).unwrap()
+        };
+        for question in [KernelDebug::ProcessMap, KernelDebug::Process(id.clone())] {
+            let old = asked(&question, Edition::V0_8);
+            assert!(old.matches("http_server").count() >= 2 && !old.contains("http-server"));
+            let new = asked(&question, Edition::V1_0);
+            assert_eq!(new.replace("http-server", "http_server"), old);
+        }
+        let killed = KernelResponse::KilledProcess(id.clone()).spelled(Edition::V0_7);
+        assert_eq!(killed, KernelResponse::KilledProcess(id));
     }
 
     #[test]

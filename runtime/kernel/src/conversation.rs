@@ -56,11 +56,14 @@ pub struct Prepared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PrepareError {
     /// Too many of them.
-    #[error("{MAX_OUTSTANDING} requests already wait for a response: receive some of them first")]
+    #[error(
+        "limit of outstanding requests reached: {MAX_OUTSTANDING} requests already wait for a response; receive some of them first"
+    )]
     TooMany,
     /// Too large all together.
     #[error(
-        "requests that wait for a response hold {MAX_OUTSTANDING_BYTES} bytes: receive some of them first"
+        "limit of outstanding requests reached: those that wait for a response hold {} MiB; receive some of them first",
+        MAX_OUTSTANDING_BYTES >> 20
     )]
     TooLarge,
 }
@@ -314,6 +317,12 @@ impl Conversation {
         (own || foreign).then_some(capability)
     }
 
+    /// What the process was given of `issuer`, or held and gave up.
+    #[must_use]
+    pub fn received_of(&self, issuer: &Address) -> Vec<Capability> {
+        self.received.of(issuer)
+    }
+
     /// What `message` means to the process while it waits for the answer to
     /// `awaited` and for nothing else.
     #[must_use]
@@ -403,6 +412,12 @@ impl Conversation {
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
+    }
+
+    /// Bytes of the requests that wait for an answer.
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> usize {
+        self.outstanding_bytes
     }
 
     /// Whether `get-blob` has something to give.

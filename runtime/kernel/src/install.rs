@@ -20,7 +20,9 @@ pub enum InitializeError {
     #[error("`{0}` cannot be used: `kernel` is the kernel's own process name")]
     ReservedName(ProcessId),
     /// The plan's bound.
-    #[error("`{id}` was not entered: the plan allows {limit} processes")]
+    #[error(
+        "process limit reached: `{id}` was not entered, the plan allows {limit} processes; kill one first (`top` lists them)"
+    )]
     TooManyProcesses {
         /// The process.
         id: ProcessId,

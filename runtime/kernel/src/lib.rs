@@ -14,6 +14,7 @@ mod blob;
 mod caps;
 mod command;
 mod conversation;
+mod database;
 mod deadlines;
 mod exit;
 mod install;
@@ -33,6 +34,7 @@ pub use command::{
 pub use conversation::{
     Awaited, Conversation, MAX_OUTSTANDING, MAX_OUTSTANDING_BYTES, Outgoing, PrepareError, Prepared,
 };
+pub use database::{names_databases_alone, with_packages, without_package};
 pub use deadlines::Moment;
 pub use exit::{
     ExitPlan, ExitReason, MAX_ON_EXIT_BYTES, MAX_ON_EXIT_REQUESTS, OnExitTooLarge, RestartBackoff,
@@ -43,4 +45,4 @@ pub use local::{localise, localise_address, localise_capability, localise_on_exi
 pub use peer::{MAX_TRAVELLING, admit, depart};
 pub use persist::{PersistedProcess, PersistedTable};
 pub use route::{Refusal, Verdict, owes_timeout, route};
-pub use table::{ProcessEntry, ProcessTable};
+pub use table::{Granted, ProcessEntry, ProcessTable};

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use node_types::{CapKey, CapSignature, Capability};
+use node_types::{Address, CapKey, CapSignature, Capability};
 
 /// Most capabilities remembered.
 const MAX_RECEIVED: usize = 256;
@@ -66,6 +66,20 @@ impl Received {
         let known = self.known.iter().find(|known| known.key == key)?;
         let received = Capability::new(capability.issuer.clone(), known.params.clone());
         Some(received.with_signature(known.signature.clone()))
+    }
+
+    /// All of `issuer` that are remembered.
+    pub(crate) fn of(&self, issuer: &Address) -> Vec<Capability> {
+        let known = self
+            .known
+            .iter()
+            .filter(|known| known.key.issuer() == issuer);
+        known
+            .map(|known| {
+                Capability::new(issuer.clone(), known.params.clone())
+                    .with_signature(known.signature.clone())
+            })
+            .collect()
     }
 
     fn forget(&mut self, key: &CapKey) {

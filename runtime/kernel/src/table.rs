@@ -96,6 +96,15 @@ impl ProcessEntry {
     }
 }
 
+/// What came of giving capabilities to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Granted {
+    /// It holds something that it did not hold before.
+    pub changed: bool,
+    /// So many did not fit.
+    pub full: usize,
+}
+
 /// All processes of one node.
 #[derive(Debug, Clone)]
 pub struct ProcessTable {
@@ -204,17 +213,27 @@ impl ProcessTable {
         id: &ProcessId,
         capabilities: impl IntoIterator<Item = Capability>,
     ) -> bool {
+        self.grant_counted(id, capabilities).changed
+    }
+
+    /// [`Self::grant`], and how many did not fit.
+    pub fn grant_counted(
+        &mut self,
+        id: &ProcessId,
+        capabilities: impl IntoIterator<Item = Capability>,
+    ) -> Granted {
+        let mut granted = Granted::default();
         let Some(entry) = self.entries.get_mut(id) else {
-            return false;
+            return granted;
         };
-        let mut changed = false;
         for capability in capabilities {
-            changed |= match entry.capabilities.insert(capability) {
-                Inserted::Added | Inserted::Signed => true,
-                Inserted::Present | Inserted::Full => false,
-            };
+            match entry.capabilities.insert(capability) {
+                Inserted::Added | Inserted::Signed => granted.changed = true,
+                Inserted::Present => {}
+                Inserted::Full => granted.full += 1,
+            }
         }
-        changed
+        granted
     }
 
     /// Takes capabilities from a process; whether anything changed.

@@ -234,6 +234,22 @@ impl<T> Sender<T> {
         self.0.state.lock().closed
     }
 
+    /// Items queued now, and what they cost.
+    #[must_use]
+    pub fn held(&self) -> Bounds {
+        let state = self.0.state.lock();
+        Bounds {
+            items: state.items.len(),
+            cost: state.cost,
+        }
+    }
+
+    /// What it may hold.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.0.bounds
+    }
+
     /// Items queued now.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -29,6 +29,7 @@ use crate::launcher::Launcher;
 use crate::log::{LogParts, NodeLog};
 use crate::mailbox::{MODULE_BOUNDS, Mailbox};
 use crate::node::Node;
+use crate::overrides::StoredOverrides;
 use crate::persist::ProcessMap;
 use crate::process::{self, WasmProcess};
 
@@ -113,6 +114,7 @@ async fn assemble(
         budget: TenantBudget::new(spec.limits.memory_bytes),
         map,
         states: StateStore::new(keyspace.clone(), quota.clone()),
+        quota: quota.clone(),
         tasks: tasks.clone(),
         limits: spec.limits,
         module_commands,
@@ -140,8 +142,9 @@ async fn assemble(
         tasks.clone(),
         host.clock.clone(),
     );
+    let overrides = StoredOverrides::load(keyspace.clone()).await;
     let history = StoredHistory::load(keyspace, tasks).await;
-    let terminal = Terminal::new(port.clone(), tasks.clone(), history);
+    let terminal = Terminal::new(port.clone(), tasks.clone(), history, overrides);
     kernel.know_modules(&vfs, &http);
 
     attach(&kernel, vfs, FINISHES);
@@ -181,7 +184,6 @@ async fn assemble(
         kernel,
         http,
         terminal,
-        quota,
         tasks: tasks.clone(),
         log: log.clone(),
         activity: Activity::new(host.clock.clone()),

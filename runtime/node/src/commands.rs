@@ -4,12 +4,14 @@
 //! before its answer is sent and before its sender's next message.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use lifecycle::queue::NotSent;
-use node_engine::Engine;
+use node_engine::{Engine, InspectError};
 use node_kernel::{
-    InitializeProcess, KernelCommand, KernelResponse, OnExitTooLarge, ProcessTable, is_no_revoke,
+    DebugAnswer, InitializeError, InitializeProcess, KernelCommand, KernelDebug, KernelResponse,
+    OnExitTooLarge, ProcessTable, is_no_revoke,
 };
 use node_services::answer;
 use node_types::{Edition, KernelMessage, Message, OnExit, ProcessId};
@@ -17,6 +19,29 @@ use node_types::{Edition, KernelMessage, Message, OnExit, ProcessId};
 use crate::kernel::{Kernel, lossy};
 use crate::mailbox::Mailbox;
 use crate::process::{self, WasmProcess};
+use crate::spawns::TooFast;
+
+/// Why a process was not entered; the sentence for the terminal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotEntered {
+    /// There is no component.
+    #[error("{0} was not entered: no component came with the request")]
+    NoComponent(ProcessId),
+    /// It cannot be run.
+    #[error("{id} was not entered: {error}")]
+    Component {
+        /// The process.
+        id: ProcessId,
+        /// Why.
+        error: InspectError,
+    },
+    /// The process table does not take it.
+    #[error(transparent)]
+    Table(#[from] InitializeError),
+    /// Too many were made at once.
+    #[error(transparent)]
+    TooFast(#[from] TooFast),
+}
 
 impl Kernel {
     /// Carries out `message`, a command that routing has let through.
@@ -27,7 +52,8 @@ impl Kernel {
         let command = match KernelCommand::parse(&request.body, &self.our) {
             Ok(command) => command,
             Err(error) => {
-                self.say(
+                self.say_about(
+                    &message.source.process,
                     0,
                     &format!("{error}, from {}: {}", message.source, lossy(&request.body)),
                 );
@@ -48,7 +74,9 @@ impl Kernel {
                     {
                         Ok(()) => KernelResponse::InitializedProcess,
                         Err(reason) => {
-                            self.say(0, &format!("kernel: {reason}"));
+                            let source = &message.source.process;
+                            self.not_entered(source, &reason);
+                            self.say_about(source, 0, &format!("kernel: {reason}"));
                             KernelResponse::InitializeProcessError
                         }
                     },
@@ -61,7 +89,7 @@ impl Kernel {
             }),
             KernelCommand::KillProcess(id) => {
                 let asked = request.expects_response.is_some();
-                self.kill(&id, !is_no_revoke(request), asked)
+                self.kill(&message.source.process, &id, !is_no_revoke(request), asked)
                     .await
                     .then_some(KernelResponse::KilledProcess(id))
                     .filter(|_| asked)
@@ -70,7 +98,7 @@ impl Kernel {
                 target,
                 capabilities,
             } => {
-                let changed = self.table.write().grant(&target, capabilities);
+                let changed = self.grant_to(&target, capabilities);
                 self.save_if(changed).await;
                 None
             }
@@ -91,10 +119,20 @@ impl Kernel {
                 None
             }
             KernelCommand::Debug(question) => {
-                Some(KernelResponse::Debug(self.table.read().debug(&question)))
+                Some(KernelResponse::Debug(self.answer_debug(&question)))
             }
         };
         if let Some(response) = response {
+            let edition = self
+                .table
+                .read()
+                .get(&message.source.process)
+                .and_then(|entry| entry.edition);
+            // Whoever has none is answered in the kernel's own words.
+            let response = match edition {
+                Some(edition) => response.spelled(edition),
+                None => response,
+            };
             let body = response.to_body();
             let us = self.kernel_address.clone();
             self.deliver_answer(answer(us, &message, body, None, None));
@@ -103,6 +141,7 @@ impl Kernel {
 
     /// The kernel is heard by everyone; an answer to another node is not sent.
     fn deliver_answer(&self, message: KernelMessage) {
+        self.traffic.see(&message);
         let mailbox = self.mailboxes.read().get(&message.target.process).cloned();
         if let Some(mailbox) = mailbox.filter(|_| message.target.node == self.our)
             && let Err(NotSent::Full(message)) = mailbox.try_send(message)
@@ -119,15 +158,16 @@ impl Kernel {
         source: &ProcessId,
         request: InitializeProcess,
         wasm: Option<Bytes>,
-    ) -> Result<(), String> {
+    ) -> Result<(), NotEntered> {
         let id = request.id.clone();
+        self.spawns.turn().await?;
         let Some(wasm) = wasm else {
-            return Err(format!(
-                "{id} was not entered: no component came with the request"
-            ));
+            return Err(NotEntered::NoComponent(id));
         };
-        let inspection =
-            Engine::inspect(&wasm).map_err(|error| format!("{id} was not entered: {error}"))?;
+        let inspection = Engine::inspect(&wasm).map_err(|error| NotEntered::Component {
+            id: id.clone(),
+            error,
+        })?;
         let meant = Edition::of_wit_version(request.wit_version);
         let edition = inspection.edition.unwrap_or(meant);
         if edition.wit_version() != meant.wit_version() {
@@ -137,13 +177,13 @@ impl Kernel {
         let initialized = self
             .table
             .write()
-            .initialize(source, request, Some(edition), limit)
-            .map_err(|error| error.to_string())?;
+            .initialize(source, request, Some(edition), limit)?;
         let (process, mailbox) = WasmProcess::new(self, id.clone(), wasm);
         self.enter(&id, process.clone(), mailbox);
         process::prepare(self, &process);
         for capability in &initialized.skipped {
-            self.say(
+            self.say_about(
+                source,
                 0,
                 &format!(
                     "kernel: {source} does not hold the capability {} of {}, so {id} does not get it",
@@ -153,6 +193,25 @@ impl Kernel {
         }
         self.save_if(initialized.persist).await;
         Ok(())
+    }
+
+    /// Counts for `process` that it could not make another.
+    pub(crate) fn not_entered(&self, process: &ProcessId, reason: &NotEntered) {
+        if matches!(
+            reason,
+            NotEntered::TooFast(_) | NotEntered::Table(InitializeError::TooManyProcesses { .. })
+        ) {
+            self.with_counters(process, |counters| counters.denied.count());
+        }
+    }
+
+    /// Answers a question about processes. Usage is looked up without the
+    /// table's lock, which it takes itself.
+    fn answer_debug(&self, question: &KernelDebug) -> DebugAnswer {
+        match question {
+            KernelDebug::Usage => DebugAnswer::Usage(Box::new(self.usage_report())),
+            _ => self.table.read().debug(question),
+        }
     }
 
     /// Gives a process its mailbox.
@@ -166,6 +225,9 @@ impl Kernel {
         let process = self.processes.read().get(id).cloned();
         match process {
             Some(process) => {
+                if !process.running.load(Ordering::Relaxed) {
+                    self.say(2, &format!("kernel: process {id} starts"));
+                }
                 process::run(self, &process);
                 true
             }
@@ -174,19 +236,17 @@ impl Kernel {
     }
 
     /// Ends a process at once; whether it existed.
-    async fn kill(&self, id: &ProcessId, revoke: bool, asked: bool) -> bool {
+    async fn kill(&self, by: &ProcessId, id: &ProcessId, revoke: bool, asked: bool) -> bool {
         let removed = self.remove(id, revoke);
         match removed {
             Some(persist) => {
-                self.say(
-                    if asked { 0 } else { 2 },
-                    &format!("kernel: killing process {id}"),
-                );
+                let verbosity = if asked { 0 } else { 2 };
+                self.say_about(by, verbosity, &format!("kernel: killing process {id}"));
                 self.save_if(persist).await;
                 true
             }
             None => {
-                self.say(2, &format!("kernel: no process {id} to kill"));
+                self.say_about(by, 2, &format!("kernel: no process {id} to kill"));
                 false
             }
         }
@@ -198,6 +258,7 @@ impl Kernel {
         let killed = self.table.write().kill(id, revoke)?;
         self.mailboxes.write().remove(id);
         if let Some(process) = self.processes.write().remove(id) {
+            self.keep_usage_of(&process);
             process.killed.cancel();
         }
         if let Some(http) = self.http() {
@@ -221,7 +282,7 @@ impl Kernel {
     async fn save_on_exit(&self, id: &ProcessId, changed: Result<bool, OnExitTooLarge>) {
         match changed {
             Ok(changed) => self.save_if(changed).await,
-            Err(error) => self.say(0, &format!("kernel: {id}: {error}")),
+            Err(error) => self.say_about(id, 0, &format!("kernel: {id}: {error}")),
         }
     }
 

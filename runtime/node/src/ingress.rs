@@ -88,6 +88,7 @@ impl Kernel {
             Ok(message) => message,
             Err(refusal) => return self.complain(refusal.verbosity(), &refusal),
         };
+        self.traffic.see(&message);
         let target = &message.target.process;
         let verdict = {
             let table = self.table.read();

@@ -13,33 +13,39 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use lifecycle::{Entropy, Tasks, queue};
-use node_api::NodeLimits;
+use node_api::{NodeLimits, NodeUsage};
 use node_engine::{Engine, TenantBudget};
-use node_kernel::ProcessTable;
+use node_kernel::{MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, ProcessTable};
 use node_services::http_server::HttpServer;
 use node_services::net::Network;
 use node_services::state::StateStore;
 use node_services::vfs::Vfs;
-use node_services::{Delivery, KernelPort, NodeEvent, Sending, Share, module};
+use node_services::{
+    Delivery, DiskQuota, KernelPort, NodeEvent, Sending, Share, Traffic, TrafficWatch, module,
+};
 use node_types::{Address, Capability, Edition, KernelMessage, MessageId, NodeName, ProcessId};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::counters::Counters;
 use crate::ingress::Complaints;
 use crate::mailbox::Mailbox;
 use crate::persist::ProcessMap;
 use crate::process::{Executor, WasmProcess};
 use crate::readiness::Readiness;
+use crate::spawns::Spawns;
 
 /// Events kept for slow terminals; a slower one skips and says so.
 pub(crate) const EVENTS: usize = 512;
 /// Printed lines longer than this are cut, bytes.
-const MAX_PRINT: usize = 64 << 10;
+pub(crate) const MAX_PRINT: usize = 64 << 10;
 
 /// See the module's documentation.
 pub(crate) struct Kernel {
+    /// Itself, for what happens later.
+    pub(crate) me: Weak<Self>,
     pub(crate) our: NodeName,
     /// **Lock order**: `table` before `mailboxes` before `processes`; none is
     /// held across an await.
@@ -50,6 +56,7 @@ pub(crate) struct Kernel {
     pub(crate) budget: Arc<TenantBudget>,
     pub(crate) map: ProcessMap,
     pub(crate) states: StateStore,
+    pub(crate) quota: Arc<DiskQuota>,
     /// The modules that the kernel itself uses; set once at boot, before any
     /// process runs. Weak, since modules hold on to the kernel.
     vfs: OnceLock<Weak<Vfs>>,
@@ -70,7 +77,13 @@ pub(crate) struct Kernel {
     pub(crate) network: Arc<Network>,
     /// What is printed about messages of other nodes.
     pub(crate) complaints: Complaints,
+    /// How fast processes are made.
+    pub(crate) spawns: Spawns,
+    /// What processes used that are gone.
+    pub(crate) gone: Mutex<NodeUsage>,
     events: broadcast::Sender<NodeEvent>,
+    /// Shown every message that is routed.
+    pub(crate) traffic: Traffic,
     entropy: Arc<dyn Entropy>,
     dropped: AtomicU64,
 }
@@ -83,6 +96,7 @@ pub(crate) struct KernelParts {
     pub(crate) budget: Arc<TenantBudget>,
     pub(crate) map: ProcessMap,
     pub(crate) states: StateStore,
+    pub(crate) quota: Arc<DiskQuota>,
     pub(crate) tasks: Tasks,
     pub(crate) limits: NodeLimits,
     pub(crate) module_commands: queue::Sender<KernelMessage>,
@@ -94,7 +108,8 @@ pub(crate) struct KernelParts {
 impl Kernel {
     pub(crate) fn new(parts: KernelParts) -> Arc<Self> {
         let kernel_address = Address::new(parts.our.clone(), module("kernel"));
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             our: parts.our,
             table: RwLock::new(parts.table),
             mailboxes: RwLock::default(),
@@ -103,6 +118,7 @@ impl Kernel {
             budget: parts.budget,
             map: parts.map,
             states: parts.states,
+            quota: parts.quota,
             vfs: OnceLock::new(),
             http: OnceLock::new(),
             shutdown: CancellationToken::new(),
@@ -115,7 +131,10 @@ impl Kernel {
             kernel_address,
             network: parts.network,
             complaints: Complaints::default(),
+            spawns: Spawns::default(),
+            gone: Mutex::default(),
             events: parts.events,
+            traffic: Traffic::default(),
             entropy: parts.entropy,
             dropped: AtomicU64::new(0),
         })
@@ -150,11 +169,36 @@ impl Kernel {
 
     /// Prints in the name of the kernel.
     pub(crate) fn say(&self, verbosity: u8, text: &str) {
-        self.print(&self.kernel_address.process, verbosity, text);
+        self.printed(&self.kernel_address.process, None, verbosity, text);
+    }
+
+    /// Prints, maybe about something that a process did or that happened to it.
+    pub(crate) fn printed(
+        &self,
+        source: &ProcessId,
+        about: Option<ProcessId>,
+        verbosity: u8,
+        text: &str,
+    ) {
+        let text = if text.len() > MAX_PRINT {
+            let end = text.floor_char_boundary(MAX_PRINT);
+            format!("{}…", text.get(..end).unwrap_or_default()).into()
+        } else {
+            text.into()
+        };
+        self.emit(NodeEvent::Print {
+            source: source.clone(),
+            about,
+            verbosity,
+            text,
+        });
     }
 
     /// Counts a message that nobody will get; the first is printed.
     pub(crate) fn count_dropped(&self, source: &Address, target: &Address) {
+        if source.node == self.our {
+            self.with_counters(&source.process, |counters| counters.dropped.count());
+        }
         if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             self.say(
                 0,
@@ -164,6 +208,39 @@ impl Kernel {
                 ),
             );
         }
+    }
+
+    /// Messages that nobody got.
+    pub(crate) fn dropped_messages(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Counts something of a process, unless it is a module or gone.
+    pub(crate) fn with_counters(&self, process: &ProcessId, count: impl FnOnce(&Counters)) {
+        if let Some(process) = self.processes.read().get(process) {
+            count(&process.counters);
+        }
+    }
+
+    /// Gives capabilities to a process, as far as they fit; whether anything
+    /// changed. What does not fit is counted and printed.
+    pub(crate) fn grant_to(
+        &self,
+        process: &ProcessId,
+        capabilities: impl IntoIterator<Item = Capability>,
+    ) -> bool {
+        let granted = self.table.write().grant_counted(process, capabilities);
+        if granted.full > 0 {
+            self.with_counters(process, |counters| counters.denied.count());
+            let text = format!(
+                "kernel: capability limit reached: {process} did not get {} capabilities; a \
+                 process may hold {MAX_CAPABILITIES} of them and {} KiB, so drop some first",
+                granted.full,
+                MAX_CAPABILITY_BYTES >> 10
+            );
+            self.say_about(process, 0, &text);
+        }
+        granted.changed
     }
 
     pub(crate) fn fresh_id(&self) -> MessageId {
@@ -201,7 +278,7 @@ impl KernelPort for Kernel {
     }
 
     fn grant(&self, process: &ProcessId, capability: Capability) {
-        if self.table.write().grant(process, [capability]) {
+        if self.grant_to(process, [capability]) {
             self.map.save_soon();
         }
     }
@@ -214,24 +291,15 @@ impl KernelPort for Kernel {
     }
 
     fn print(&self, source: &ProcessId, verbosity: u8, text: &str) {
-        let text = if text.len() > MAX_PRINT {
-            let end = (0..=MAX_PRINT)
-                .rev()
-                .find(|at| text.is_char_boundary(*at))
-                .unwrap_or(0);
-            format!("{}…", &text[..end]).into()
-        } else {
-            text.into()
-        };
-        self.emit(NodeEvent::Print {
-            source: source.clone(),
-            verbosity,
-            text,
-        });
+        self.printed(source, None, verbosity, text);
     }
 
     fn events(&self) -> broadcast::Receiver<NodeEvent> {
         self.events.subscribe()
+    }
+
+    fn watch_traffic(&self) -> TrafficWatch {
+        self.traffic.watch()
     }
 }
 

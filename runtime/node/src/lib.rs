@@ -10,6 +10,7 @@
 mod activity;
 mod boot;
 mod commands;
+mod counters;
 mod distro;
 mod egress;
 mod history;
@@ -19,10 +20,14 @@ mod launcher;
 mod log;
 mod mailbox;
 mod node;
+mod overrides;
 mod persist;
+mod prints;
 mod process;
 mod readiness;
 mod routing;
+mod spawns;
+mod usage;
 
 pub use distro::{Distro, DistroError, DistroPackage, ManifestCapability, ManifestEntry};
 pub use node_store::{HostStore, StoreError};

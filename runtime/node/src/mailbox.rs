@@ -83,6 +83,14 @@ pub(crate) enum Mailbox {
 }
 
 impl Mailbox {
+    /// What is in it, and what it can hold.
+    pub(crate) fn filled(&self) -> (Bounds, Bounds) {
+        match self {
+            Self::Process(sender) => (sender.held(), sender.bounds()),
+            Self::Module(sender) => (sender.held(), sender.bounds()),
+        }
+    }
+
     /// Queues a message of this node if there is room.
     pub(crate) fn try_send(&self, message: KernelMessage) -> Result<(), NotSent<KernelMessage>> {
         let cost = message.cost();

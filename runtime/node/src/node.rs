@@ -14,9 +14,8 @@ use lifecycle::{Tasks, Timestamp};
 use node_api::{
     ByteStream, HttpRequest, HttpResponse, Ingress, LineOutcome, LoginVerifiers, NodeError,
     NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Secret, StopReason, TerminalSession,
-    TerminalSize, Upgrade,
+    TerminalSize, Upgrade, UsageReport,
 };
-use node_services::DiskQuota;
 use node_services::http_server::HttpServer;
 use node_services::terminal::Terminal;
 use node_types::{NodeName, PeerMessage};
@@ -35,7 +34,6 @@ pub(crate) struct Node {
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) http: Arc<HttpServer>,
     pub(crate) terminal: Arc<Terminal>,
-    pub(crate) quota: Arc<DiskQuota>,
     pub(crate) tasks: Tasks,
     pub(crate) log: NodeLog,
     pub(crate) activity: Arc<Activity>,
@@ -117,12 +115,11 @@ impl NodeHandle for Node {
     }
 
     fn usage(&self) -> NodeUsage {
-        let processes = self.kernel.table.read().len_userspace();
-        NodeUsage {
-            memory_bytes: self.kernel.budget.memory_in_use(),
-            disk_bytes: self.quota.used(),
-            processes: u32::try_from(processes).unwrap_or(u32::MAX),
-        }
+        self.kernel.usage()
+    }
+
+    fn report(&self) -> UsageReport {
+        self.kernel.usage_report()
     }
 
     fn last_activity(&self) -> Timestamp {

@@ -16,7 +16,7 @@ use node_types::{Address, KernelMessage, SendErrorKind};
 use crate::kernel::Kernel;
 use crate::mailbox::Mailbox;
 
-/// How long a process waits for room in a mailbox.
+/// How long a process waits for room in a mailbox, or on the way to one.
 pub(crate) const PARK: Duration = Duration::from_secs(5);
 
 /// What became of a message of a process.
@@ -38,19 +38,23 @@ enum Destination {
 
 impl Kernel {
     fn destination(&self, message: &KernelMessage) -> Destination {
+        self.traffic.see(message);
         let verdict = route(&self.table.read(), message);
         match verdict {
             Verdict::Deliver => match self.mailboxes.read().get(&message.target.process) {
                 Some(mailbox) => Destination::Mailbox(mailbox.clone()),
                 None => {
-                    self.say(0, &format!("kernel: {} has no mailbox", message.target));
+                    let text = format!("kernel: {} has no mailbox", message.target);
+                    self.say_about(&message.source.process, 0, &text);
                     Destination::Nowhere
                 }
             },
             Verdict::KernelCommand => Destination::Kernel,
             Verdict::Egress => Destination::Egress,
             Verdict::Refused(refusal) => {
-                self.say(refusal.verbosity(), &format!("kernel: {refusal}"));
+                let source = &message.source.process;
+                self.with_counters(source, |counters| counters.refused.count());
+                self.say_about(source, refusal.verbosity(), &format!("kernel: {refusal}"));
                 Destination::Nowhere
             }
         }
@@ -70,7 +74,7 @@ impl Kernel {
                 Box::pin(self.run_command(message)).await;
                 Sent::Queued
             }
-            Destination::Egress => self.send_away_from_process(message),
+            Destination::Egress => self.send_away_from_process(message).await,
             Destination::Nowhere => Sent::Failed(SendErrorKind::Timeout),
         }
     }

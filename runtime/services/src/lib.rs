@@ -17,6 +17,7 @@ pub mod terminal;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timer;
+mod traffic;
 pub mod vfs;
 
 pub use port::{
@@ -24,3 +25,4 @@ pub use port::{
     request_from,
 };
 pub use quota::{Charge, DiskQuota, QuotaExceeded};
+pub use traffic::{Sighting, Traffic, TrafficWatch};

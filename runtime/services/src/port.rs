@@ -12,6 +12,8 @@ use node_types::{
 };
 use tokio::sync::broadcast;
 
+use crate::TrafficWatch;
+
 /// A module's mailbox.
 pub type Inbox = queue::Receiver<KernelMessage>;
 
@@ -65,6 +67,8 @@ pub enum NodeEvent {
     Print {
         /// Who.
         source: ProcessId,
+        /// The process that the kernel complains about, if it does.
+        about: Option<ProcessId>,
         /// 0 = always shown, 1 = debug, 2 = runtime information, 3 = every kernel event.
         verbosity: u8,
         /// The text, unfiltered.
@@ -111,6 +115,9 @@ pub trait KernelPort: Send + Sync + std::fmt::Debug {
 
     /// Prints and exits from now on. A slow reader skips.
     fn events(&self) -> broadcast::Receiver<NodeEvent>;
+
+    /// Messages from now on, as they are routed. A slow watcher skips.
+    fn watch_traffic(&self) -> TrafficWatch;
 }
 
 /// A runtime module.

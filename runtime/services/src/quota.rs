@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The node's disk is full by its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the node's disk quota is used up: {wanted} bytes wanted, {left} left; remove something")]
+#[error(
+    "disk limit reached: the node's disk quota is used up, {wanted} bytes wanted, {left} left; remove something"
+)]
 pub struct QuotaExceeded {
     /// Bytes that were to be added.
     pub wanted: u64,

@@ -12,7 +12,7 @@ use node_types::{
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
-use crate::{Delivery, KernelPort, NodeEvent, Sending, Share};
+use crate::{Delivery, KernelPort, NodeEvent, Sending, Share, Traffic, TrafficWatch};
 
 /// Events kept for a slow reader; more is skipped, as in the real kernel.
 const EVENTS: usize = 1024;
@@ -29,6 +29,7 @@ pub struct FakePort {
     full: Mutex<HashMap<ProcessId, BTreeMap<Share, Arc<Semaphore>>>>,
     prints: Mutex<Vec<(ProcessId, u8, String)>>,
     events: broadcast::Sender<NodeEvent>,
+    traffic: Traffic,
 }
 
 impl FakePort {
@@ -46,6 +47,7 @@ impl FakePort {
             full: Mutex::default(),
             prints: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
+            traffic: Traffic::default(),
         };
         (Arc::new(port), receiver)
     }
@@ -81,6 +83,11 @@ impl FakePort {
     /// Tells the modules that something happened.
     pub fn emit(&self, event: NodeEvent) {
         let _ = self.events.send(event);
+    }
+
+    /// Shows a message to whoever watches.
+    pub fn route(&self, message: &KernelMessage) {
+        self.traffic.see(message);
     }
 
     /// An address on this node.
@@ -185,6 +192,7 @@ impl KernelPort for FakePort {
             .push((source.clone(), verbosity, text.to_owned()));
         self.emit(NodeEvent::Print {
             source: source.clone(),
+            about: None,
             verbosity,
             text: text.into(),
         });
@@ -192,5 +200,9 @@ impl KernelPort for FakePort {
 
     fn events(&self) -> broadcast::Receiver<NodeEvent> {
         self.events.subscribe()
+    }
+
+    fn watch_traffic(&self) -> TrafficWatch {
+        self.traffic.watch()
     }
 }

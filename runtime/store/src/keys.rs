@@ -16,7 +16,7 @@ pub enum Space {
     Kernel,
     /// State of processes, by process id.
     State,
-    /// History and aliases of the terminal.
+    /// History of the terminal, and what is said of the verbosity of processes.
     Terminal,
     /// Routes and other things kept to wake a node.
     Wake,

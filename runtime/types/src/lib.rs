@@ -13,6 +13,7 @@ mod edition;
 mod id;
 mod message;
 mod peer;
+mod usage;
 
 pub use capability::{CapKey, CapSignature, Capability, MESSAGING, NETWORK};
 pub use edition::Edition;
@@ -21,3 +22,4 @@ pub use message::{
     Blob, KernelMessage, Message, MessageId, OnExit, Request, Response, SendError, SendErrorKind,
 };
 pub use peer::{MAX_PEER_MESSAGE, PeerMessage, PeerMessageTooLarge};
+pub use usage::{NodeUsage, ProcessUsage, UsageLimits, UsageReport};

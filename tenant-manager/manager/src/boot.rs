@@ -128,6 +128,7 @@ async fn became_active(
     let generation = {
         let mut state = tenant.state.lock();
         state.last_started = Some(now);
+        state.usage.get_or_insert_default().begin(now);
         state.breaker.succeeded(Instant::now());
         let wanted = wanted && state.desired == DesiredState::Running && !state.lost;
         // Whoever wants a restart wants the boot after it too.
@@ -164,7 +165,7 @@ pub(crate) fn failed(inner: &Arc<Inner>, tenant: &Arc<Tenant>, reason: String) {
     });
 }
 
-/// Sees when the node fails by itself, and clears it away.
+/// Sees when the node ends by itself, and clears it away.
 fn watch(inner: &Arc<Inner>, tenant: &Arc<Tenant>, node: &Arc<TenantNode>) {
     let (inner, tenant, node) = (inner.clone(), tenant.clone(), node.clone());
     let tasks = inner.tasks.clone();
@@ -176,18 +177,23 @@ fn watch(inner: &Arc<Inner>, tenant: &Arc<Tenant>, node: &Arc<TenantNode>) {
                 NodeStatus::Broken(_) | NodeStatus::Stopping | NodeStatus::Stopped
             )
         };
-        let reason = match status.wait_for(over).await.as_deref() {
-            Ok(NodeStatus::Broken(reason)) => reason.clone(),
-            _ => "it ended by itself".to_owned(),
+        let failure = match status.wait_for(over).await.as_deref() {
+            Ok(NodeStatus::Broken(reason)) => Some(reason.clone()),
+            // A process asked for it that may command the kernel: the node
+            // rests until somebody uses it.
+            Ok(_) => None,
+            Err(_) => Some("it ended by itself".to_owned()),
         };
         let same = |attached: &Arc<TenantNode>| Arc::ptr_eq(attached, &node);
         // Not attached any more: someone stopped it, and that is what was seen.
         let Some((guard, node)) = inner.slots.begin_stop(tenant.id, same) else {
             return;
         };
-        tracing::warn!(tenant_id = %tenant.id, "the node failed: {reason}");
-        metrics::counter!("berth_node_failures_total").increment(1);
-        failed(&inner, &tenant, reason);
+        if let Some(reason) = failure {
+            tracing::warn!(tenant_id = %tenant.id, "the node failed: {reason}");
+            metrics::counter!("berth_node_failures_total").increment(1);
+            failed(&inner, &tenant, reason);
+        }
         // Not in this task, which shutdown drops where it stands.
         stop::spawn(&inner, &tenant, node, guard, StopReason::Owner);
     });

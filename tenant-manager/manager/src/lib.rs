@@ -35,6 +35,7 @@ mod stop;
 mod tenant;
 pub mod testing;
 mod upkeep;
+mod usage;
 mod view;
 
 pub use access::{Lease, TenantAccess};
@@ -49,4 +50,5 @@ pub use links::OpenTicket;
 pub use logs::{Followed, LogFollower, log_dir};
 pub use manager::{Manager, ManagerLimits, ManagerOptions, StartError};
 pub use principal::Principal;
+pub use usage::{PlanLimits, UsageSample, UsageView};
 pub use view::{Availability, NodeView, Reason, Usage};

@@ -64,7 +64,9 @@ pub(crate) async fn run(
     // Polled once now: from here on nobody enters. It may be over at once, so
     // the wait below begins anew.
     let _ = futures::poll!(std::pin::pin!(node.gate.close()));
-    tenant.state.lock().disk_bytes = node.handle.usage().disk_bytes;
+    let usage = node.handle.usage();
+    let now = inner.clock.now();
+    tenant.state.lock().record_usage(now, &usage);
     let stopping = AssertUnwindSafe(node.handle.stop(reason)).catch_unwind();
     tokio::pin!(stopping);
     let stopped = match tokio::time::timeout(SLOW, stopping.as_mut()).await {

@@ -25,6 +25,7 @@ use crate::keys::{Key, Purpose, TenantSeal, Unopenable};
 use crate::logs::log_dir;
 use crate::reconcile::{Intent, Observed};
 use crate::slots::TenantNode;
+use crate::usage::History;
 use crate::view::{NodeView, Usage};
 
 /// See the module's documentation.
@@ -37,7 +38,7 @@ pub(crate) struct Tenant {
     pub(crate) keys: WrappedKeys,
     pub(crate) permits: AccountPermits,
     incarnation: u32,
-    plan: Plan,
+    pub(crate) plan: Plan,
     created_at: Timestamp,
     /// Held from a write to the database until memory says the same, so that
     /// two wishes at once end the same way in both. Taken before `state`.
@@ -70,6 +71,8 @@ pub(crate) struct State {
     pub(crate) breaker: Breaker,
     /// What it used on disk when it last ran.
     pub(crate) disk_bytes: u64,
+    /// What it used, if it ran lately.
+    pub(crate) usage: Option<Box<History>>,
 }
 
 /// What signs the owner in to the node.
@@ -119,6 +122,7 @@ impl Tenant {
             lost: false,
             breaker: Breaker::default(),
             disk_bytes: 0,
+            usage: None,
         };
         Ok(Arc::new(Self {
             id: row.id,

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::manager::Inner;
 use crate::reconcile::{Plan, step};
 use crate::slots::TenantNode;
-use crate::stop;
+use crate::{stop, usage};
 
 /// Between two passes over all tenants.
 const PASS: Duration = Duration::from_secs(5);
@@ -30,6 +30,12 @@ pub(crate) fn start(inner: &Arc<Inner>) {
     });
     every(inner, "sweep sessions", SWEEP, |inner| async move {
         inner.accounts.sweep().await;
+    });
+    every(inner, "sample usage", usage::EVERY, |inner| async move {
+        usage::sample(&inner);
+    });
+    every(inner, "forget usage", usage::PRUNE, |inner| async move {
+        usage::prune(&inner);
     });
     if !inner.idle_after.is_zero() {
         let period = (inner.idle_after / 4).clamp(IDLE_LOOK.0, IDLE_LOOK.1);

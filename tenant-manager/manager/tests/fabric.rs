@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{fakes, password, shows};
-use node_api::{Handover, Receipt};
+use node_api::{Departure, Handover, Receipt};
 use node_types::{
     KernelMessage, Message, MessageId, NodeName, PeerMessage, Request, Response, SendErrorKind,
 };
@@ -65,6 +65,16 @@ fn receipt() -> (Receipt, oneshot::Receiver<SendErrorKind>) {
         let _ = told.send(kind);
     });
     (receipt, hears)
+}
+
+/// Hands a message over as a process does, which waits a while for room.
+async fn hand_over(node: &FakeNode, message: PeerMessage) -> Option<Handover> {
+    match node.transport().send_when_room(message, Receipt::none()) {
+        Departure::Done(handover) => Some(handover),
+        Departure::Waiting(later) => tokio::time::timeout(Duration::from_secs(5), later)
+            .await
+            .ok(),
+    }
 }
 
 async fn hibernate(fakes: &Fakes, owner: &Principal, label: &str) {
@@ -232,6 +242,96 @@ async fn a_full_mailbox_holds_back_one_sender_and_loses_what_has_no_room() {
         .transport()
         .send(request("bob.dev", 5000, 0), Receipt::none());
     assert_eq!(bob.take().await.id, MessageId(5000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_wait_loses_nothing_while_messages_are_taken() {
+    const COUNT: u64 = 3000;
+    let (fakes, owner) = neighbours().await;
+    fakes.node(&owner, "carol").await.unwrap();
+    let (alice, bob) = (node(&fakes, "alice.dev"), node(&fakes, "bob.dev"));
+    let carol = node(&fakes, "carol.dev");
+    let send = async |from: &FakeNode| {
+        for number in 0..COUNT {
+            // More than two nodes may have on the way.
+            let message = request("bob.dev", number, 1 << 20);
+            assert_eq!(hand_over(from, message).await, Some(Handover::Accepted));
+        }
+    };
+    let take = async {
+        let mut next = std::collections::HashMap::new();
+        for _ in 0..2 * COUNT {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let message = bob.take().await;
+            let expected: &mut u64 = next.entry(message.source.node).or_default();
+            assert_eq!(message.id, MessageId(*expected));
+            *expected += 1;
+        }
+    };
+    tokio::join!(send(&alice), send(&carol), take);
+    assert_eq!(bob.mail(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_long_for_a_process_that_takes_nothing() {
+    let (fakes, _) = neighbours().await;
+    let (alice, bob) = (node(&fakes, "alice.dev"), node(&fakes, "bob.dev"));
+    let began = tokio::time::Instant::now();
+    for number in 0..2000 {
+        hand_over(&alice, request("bob.dev", number, 0)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(11), "{began:?}");
+    // Once it takes messages again, it is worth waiting for.
+    let mut last = None;
+    while let Ok(next) = tokio::time::timeout(Duration::from_secs(1), bob.take()).await {
+        assert!(last.is_none_or(|last| last < next.id));
+        last = Some(next.id);
+    }
+    assert!(last < Some(MessageId(2000)));
+    let send = async {
+        for number in 2000..4000 {
+            let sent = hand_over(&alice, request("bob.dev", number, 0)).await;
+            assert_eq!(sent, Some(Handover::Accepted));
+        }
+    };
+    let ((), last) = tokio::join!(send, take_all(&bob, 2000..4000));
+    assert_eq!(last, 4000);
+}
+
+/// Takes messages with exactly these numbers; the end of them.
+async fn take_all(node: &FakeNode, numbers: std::ops::Range<u64>) -> u64 {
+    for number in numbers.clone() {
+        assert_eq!(node.take().await.id, MessageId(number));
+    }
+    numbers.end
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_learns_that_the_node_is_gone() {
+    let (fakes, owner) = neighbours().await;
+    let alice = node(&fakes, "alice.dev");
+    hibernate(&fakes, &owner, "bob").await;
+    fakes.launcher.hold();
+    for number in 0..256 {
+        let sent = hand_over(&alice, request("bob.dev", number, 0)).await;
+        assert_eq!(sent, Some(Handover::Accepted));
+    }
+    let (receipt, told) = receipt();
+    let departure = alice
+        .transport()
+        .send_when_room(request("bob.dev", 256, 0), receipt);
+    let Departure::Waiting(later) = departure else {
+        panic!("{departure:?}");
+    };
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fakes.manager.stop_node(&owner, "bob").await.unwrap();
+        fakes.launcher.release();
+    };
+    // Handed over to a lane that is then given up.
+    let (handed, ()) = tokio::join!(later, stop);
+    assert_eq!(handed, Handover::Accepted);
+    assert_eq!(told.await, Ok(SendErrorKind::Offline));
 }
 
 #[tokio::test(start_paused = true)]

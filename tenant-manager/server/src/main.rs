@@ -8,6 +8,7 @@
 
 mod commands;
 mod config;
+mod control;
 mod database;
 mod ops;
 mod privileges;
@@ -15,6 +16,7 @@ mod runtimes;
 mod serve;
 mod telemetry;
 mod units;
+mod usage_text;
 mod wiring;
 
 use std::path::PathBuf;
@@ -102,6 +104,17 @@ enum NodeCommand {
         #[command(flatten)]
         settings: Box<Layer>,
     },
+    /// Print what a node uses and may use, each of its processes, and what it
+    /// used before; asks the host that runs
+    Usage {
+        /// The node's label.
+        label: String,
+        /// What it used in the last day too
+        #[arg(long)]
+        history: bool,
+        #[command(flatten)]
+        settings: Box<Layer>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -148,6 +161,17 @@ fn main() -> ExitCode {
                 };
                 commands::node::logs(&config, &label, wanted)
             }
+            Err(code) => return code,
+        },
+        Command::Node {
+            command:
+                NodeCommand::Usage {
+                    label,
+                    history,
+                    settings,
+                },
+        } => match configured(*settings) {
+            Ok(config) => commands::node::usage(&config, &label, history),
             Err(code) => return code,
         },
         Command::Version => commands::version(),

@@ -243,6 +243,7 @@ async fn open_doors(
         doors,
         ground.clock.clone(),
     )?;
+    let control = crate::control::bind(home)?;
     let metrics = adopt(listeners.metrics)?;
     let metrics_address = metrics
         .local_addr()
@@ -260,6 +261,10 @@ async fn open_doors(
     let ops = Arc::new(Ops::new(ground.metrics.clone(), readiness));
     doors.spawn(TaskKind::essential("ssh gateway"), ssh.serve());
     doors.spawn(TaskKind::essential("web"), web.serve());
+    doors.spawn(
+        TaskKind::essential("control socket"),
+        crate::control::serve(control, manager.clone(), doors.clone()),
+    );
     doors.spawn(
         TaskKind::essential("operations port"),
         crate::ops::serve(metrics, ops, doors.clone()),

@@ -22,10 +22,12 @@ mod host {
     mod apps;
     mod bad_input;
     mod bench;
+    mod bench_editions;
     mod bench_flood;
     mod bench_neighbours;
     mod bench_pages;
     mod bench_sockets;
+    mod book;
     mod browser;
     mod commands;
     mod conformance;
@@ -41,5 +43,7 @@ mod host {
     mod soak;
     mod sockets;
     mod ssh;
+    mod terminal;
+    mod usage;
     mod users;
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi};
 
-use super::v1::{access, accounts, events, logs, names, nodes, sessions, ssh_password};
+use super::v1::{access, accounts, events, logs, names, nodes, sessions, ssh_password, usage};
 use crate::problem::MEDIA_TYPE;
 
 #[derive(OpenApi)]
@@ -35,6 +35,7 @@ use crate::problem::MEDIA_TYPE;
         nodes::hibernate,
         events::watch,
         logs::show,
+        usage::show,
         access::set_password,
         access::open,
         ssh_password::reveal,

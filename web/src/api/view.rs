@@ -1,5 +1,7 @@
 //! The JSON of the API.
 
+mod usage;
+
 use lifecycle::Timestamp;
 use node_api::{LogPage, LogRecord, Secret};
 use serde::{Deserialize, Serialize, Serializer};
@@ -10,6 +12,8 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
+
+pub(super) use usage::NodeUsage;
 
 /// Address and password of an account.
 #[derive(Deserialize, ToSchema)]

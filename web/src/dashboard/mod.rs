@@ -24,6 +24,7 @@ mod page;
 mod removal;
 mod ssh;
 mod token;
+mod usage;
 mod view;
 mod visitor;
 

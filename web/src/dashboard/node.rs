@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::form::Asking;
 use super::log::Shown;
 use super::page::{self, Field, Here, Kind, Layout};
+use super::usage;
 use super::view::NodeCard;
 use super::visitor::{NodePath, Visitor};
 use crate::app::App;
@@ -43,6 +44,7 @@ struct NodePage<'a> {
     layout: Layout,
     node: NodeCard,
     log: Shown,
+    usage: usage::Shown,
     token: &'a str,
     alert: Option<String>,
     done: Option<&'static str>,
@@ -141,6 +143,7 @@ pub(super) async fn find(app: &App, visitor: &Visitor, label: &str) -> Result<No
 /// The page of `node`.
 pub(super) async fn respond(app: &App, visitor: &Visitor, node: NodeView, said: Said) -> Response {
     let log = Shown::newest(app, &visitor.principal, node.label.as_str()).await;
+    let usage = usage::Shown::of(app, &visitor.principal, node.label.as_str()).await;
     let node = NodeCard::new(node, app);
     let ssh = match said.ssh {
         Ssh::Hidden if !node.can.secrets => Ssh::Nothing,
@@ -156,6 +159,7 @@ pub(super) async fn respond(app: &App, visitor: &Visitor, node: NodeView, said: 
         layout,
         node,
         log,
+        usage,
         token: visitor.token.as_str(),
         alert: said.alert,
         done: said.done,

@@ -23,3 +23,4 @@ mod shares;
 mod smuggling;
 mod sockets;
 mod support;
+mod usage;

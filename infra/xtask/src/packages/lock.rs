@@ -20,7 +20,8 @@ pub fn check(lock: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn field<'a>(package: &'a str, name: &str) -> Option<&'a str> {
+/// The value of `name = "value"` in a piece of TOML.
+pub fn field<'a>(package: &'a str, name: &str) -> Option<&'a str> {
     package.lines().find_map(|line| {
         line.strip_prefix(name)?
             .strip_prefix(" = \"")?

@@ -3,9 +3,14 @@
 //! Distro packages go to `TARGET/release/berth-packages`, apps for tests to
 //! `TARGET/release/test-packages`, each as `PACKAGE:PUBLISHER.zip` with its
 //! metadata beside as `.metadata.json`. Nothing is done when nothing changed.
+//!
+//! What kit makes of APIs is made here too: a crate without an entry point
+//! exports functions, which are composed into those that import them, in its
+//! own package and in the packages that name it as a dependency.
 
 mod archive;
 mod component;
+mod compose;
 mod lock;
 mod stamp;
 mod toolchain;
@@ -18,6 +23,19 @@ use serde_json::Value;
 
 pub use lock::check as check_lock;
 
+/// Where packages are in the source tree, and where they go.
+const FOLDERS: [(&[&str], &str); 2] = [
+    (&["."], "berth-packages"),
+    (
+        &[
+            "test-apps",
+            "test-apps/book",
+            "test-apps/book/remote_file_storage",
+        ],
+        "test-packages",
+    ),
+];
+
 use crate::{checkout, say, target_dir};
 
 /// A package in the source tree.
@@ -28,6 +46,18 @@ struct Source {
     id: String,
     /// Its `metadata.json`.
     metadata: Vec<u8>,
+}
+
+impl Source {
+    /// A list in the properties of its metadata; empty if it has none.
+    fn list(&self, name: &str) -> Vec<String> {
+        let metadata: Value = serde_json::from_slice(&self.metadata).unwrap_or_default();
+        let list = metadata.pointer(&format!("/properties/{name}"));
+        let items = list.and_then(Value::as_array).into_iter().flatten();
+        items
+            .filter_map(|item| item.as_str().map(str::to_owned))
+            .collect()
+    }
 }
 
 /// `xtask packages`.
@@ -49,16 +79,17 @@ pub fn run() -> anyhow::Result<()> {
 
     say(&format!("building packages ({})", toolchain.describe()));
     let built = toolchain.build(&workspace, &target.join("packages"))?;
-    for (folder, out) in [(".", "berth-packages"), ("test-apps", "test-packages")] {
+    for (folders, out) in FOLDERS {
         let out = target.join("release").join(out);
-        let packages = find(&workspace.join(folder))?;
-        ensure!(
-            !packages.is_empty(),
-            "no package in runtime/packages/{folder}"
-        );
+        let mut packages = Vec::new();
+        for folder in folders {
+            let found = find(&workspace.join(folder))?;
+            ensure!(!found.is_empty(), "no package in runtime/packages/{folder}");
+            packages.extend(found);
+        }
         replace_dir(&out)?;
         for package in &packages {
-            assemble(package, &built, &out)
+            assemble(package, &packages, &built, &out)
                 .with_context(|| format!("assemble package {}", package.id))?;
         }
     }
@@ -107,22 +138,32 @@ fn replace_dir(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes the zip and the metadata of one package.
-fn assemble(package: &Source, built: &Path, out: &Path) -> anyhow::Result<()> {
+fn assemble(package: &Source, packages: &[Source], built: &Path, out: &Path) -> anyhow::Result<()> {
     let mut files = archive::read_tree(&package.dir.join("pkg"))?;
-    for name in process_crates(&package.dir)? {
-        let module = built.join(format!("{}.wasm", name.replace('-', "_")));
-        let module = std::fs::read(&module)
-            .with_context(|| format!("read the module built from crate {name}"))?;
-        let component = component::from_module(&module)
-            .with_context(|| format!("make a component of crate {name}"))?;
-        files.insert(format!("{name}.wasm"), component);
+    let Parts { processes, apis } = parts(package, built)?;
+    let mut plugs: Vec<Vec<u8>> = apis.values().cloned().collect();
+    for id in package.list("dependencies") {
+        let dependency = packages.iter().find(|other| other.id == id);
+        let dependency = dependency.with_context(|| format!("there is no package {id}"))?;
+        let theirs = parts(dependency, built)?;
+        plugs.extend(theirs.apis.values().cloned());
+        // What it includes in its API, such as a worker, the importer has too.
+        files.extend(included(dependency, &theirs)?);
+    }
+    let plugs: Vec<&[u8]> = plugs.iter().map(Vec::as_slice).collect();
+    for (name, process) in &processes {
+        let composed = compose::plug(process.clone(), &plugs)
+            .with_context(|| format!("compose {name} with the APIs that it imports"))?;
+        files.insert(name.clone(), composed);
     }
     let api = package.dir.join("api");
     if api.is_dir() {
-        files.insert(
-            "api.zip".to_owned(),
-            archive::zip(&archive::read_tree(&api)?)?,
-        );
+        let mut api = archive::read_tree(&api)?;
+        for (name, component) in &apis {
+            api.insert(name.replace('_', "-"), component.clone());
+        }
+        api.extend(included(package, &Parts { processes, apis })?);
+        files.insert("api.zip".to_owned(), archive::zip(&api)?);
     }
     check_names(&files)?;
     let zip = archive::zip(&files)?;
@@ -134,18 +175,65 @@ fn assemble(package: &Source, built: &Path, out: &Path) -> anyhow::Result<()> {
     .context("write the metadata")
 }
 
-/// Names of the crates in a package's folder, each of which is a process or a
-/// script.
-fn process_crates(dir: &Path) -> anyhow::Result<Vec<String>> {
-    let mut names = Vec::new();
+/// The components of a package by the names of their files.
+struct Parts {
+    processes: BTreeMap<String, Vec<u8>>,
+    /// Those that export functions to others.
+    apis: BTreeMap<String, Vec<u8>>,
+}
+
+fn parts(package: &Source, built: &Path) -> anyhow::Result<Parts> {
+    let mut parts = Parts {
+        processes: BTreeMap::new(),
+        apis: BTreeMap::new(),
+    };
+    for (folder, name) in process_crates(&package.dir)? {
+        let module = built.join(format!("{}.wasm", name.replace('-', "_")));
+        let module = std::fs::read(&module)
+            .with_context(|| format!("read the module built from crate {name}"))?;
+        let (component, outside) = component::from_module(&module)
+            .and_then(|component| {
+                let outside = component::outside(&component)?;
+                Ok((component, outside))
+            })
+            .with_context(|| format!("make a component of crate {name}"))?;
+        let kind = if outside.is_process {
+            &mut parts.processes
+        } else {
+            &mut parts.apis
+        };
+        kind.insert(format!("{folder}.wasm"), component);
+    }
+    Ok(parts)
+}
+
+/// The processes that the metadata of a package adds to its API.
+fn included(package: &Source, parts: &Parts) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let mut included = BTreeMap::new();
+    for name in package.list("api_includes") {
+        let component = parts.processes.get(&name);
+        let component = component.with_context(|| format!("there is no {name} to include"))?;
+        included.insert(name, component.clone());
+    }
+    Ok(included)
+}
+
+/// The crates in a package's folder, each of which is a process, a script or
+/// an API: the folder, which names the component, and the crate.
+fn process_crates(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let mut crates = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.path().join("Cargo.toml").is_file() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
+        let Ok(cargo) = std::fs::read_to_string(entry.path().join("Cargo.toml")) else {
+            continue;
+        };
+        let folder = entry.file_name().to_string_lossy().into_owned();
+        let name = lock::field(&cargo, "name");
+        let name = name.with_context(|| format!("{folder}/Cargo.toml names no crate"))?;
+        crates.push((folder, name.to_owned()));
     }
-    names.sort();
-    Ok(names)
+    crates.sort();
+    Ok(crates)
 }
 
 /// Every component that `manifest.json` or `scripts.json` names must be there.

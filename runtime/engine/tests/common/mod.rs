@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use node_engine::{
     Engine, EngineOptions, Exit, HostTrap, OutgoingRequest, ProcessHost, Received, SpawnChild,
-    SpawnError, TenantBudget, WorkerCommand,
+    SpawnError, TempDrive, TenantBudget, WorkerCommand,
 };
 use node_types::{
     Address, Blob, Capability, Message, OnExit, ProcessId, Request, Response, SendError,
@@ -140,6 +140,9 @@ fn no<T>() -> Result<T, HostTrap> {
 impl ProcessHost for TestHost {
     fn our(&self) -> &Address {
         &self.our
+    }
+    fn temp_drive(&self) -> Option<TempDrive> {
+        None
     }
     async fn print(&mut self, verbosity: u8, text: String) -> Result<(), HostTrap> {
         self.seen.prints.lock().push((verbosity, text));

@@ -1,6 +1,9 @@
 //! Entering, killing, persisting and restoring processes.
 
-use node_kernel::{InitializeError, InitializeProcess, ProcessTable, boot_requests, exit_message};
+use node_kernel::{
+    Granted, InitializeError, InitializeProcess, MAX_CAPABILITIES, ProcessTable, boot_requests,
+    exit_message,
+};
 use node_types::{Capability, MessageId, OnExit, ProcessId, Request};
 
 use crate::common::*;
@@ -91,7 +94,7 @@ fn a_bad_entry_is_refused_and_changes_nothing() {
     let refused = enter(&mut table, wanted("r:k:g", OnExit::None, vec![]));
     assert_eq!(
         refused.unwrap_err().to_string(),
-        "`r:k:g` was not entered: the plan allows 3 processes"
+        "process limit reached: `r:k:g` was not entered, the plan allows 3 processes; kill one first (`top` lists them)"
     );
 }
 
@@ -233,4 +236,21 @@ fn on_exit_can_be_replaced_for_apps_only() {
     let flood = OnExit::Requests(vec![(at("b:k:g"), Request::default(), None); 65]);
     assert!(table.set_on_exit(&source, flood).is_err());
     assert_eq!(table.get(&source).unwrap().on_exit, OnExit::None);
+}
+
+#[test]
+fn capabilities_that_do_not_fit_are_counted() {
+    let (mut table, source) = installer();
+    let numbered = |number: usize| Capability::new(table_address(), number.to_string());
+    let many = (0..MAX_CAPABILITIES + 10).map(numbered);
+    let granted = table.grant_counted(&source, many);
+    assert!(granted.changed && granted.full >= 10, "{granted:?}");
+    let again = table.grant_counted(&source, [numbered(0), numbered(MAX_CAPABILITIES + 9)]);
+    assert_eq!((again.changed, again.full), (false, 1));
+    let nobody = table.grant_counted(&id("no:such:one"), [numbered(0)]);
+    assert_eq!(nobody, Granted::default());
+}
+
+fn table_address() -> node_types::Address {
+    "alice.dev@vfs:distro:sys".parse().unwrap()
 }

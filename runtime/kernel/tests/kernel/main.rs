@@ -15,6 +15,12 @@ mod entering;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod node_laws;
+#[cfg(test)]
+mod node_ledger;
+#[cfg(test)]
+mod node_sim;
+#[cfg(test)]
 mod routing;
 #[cfg(test)]
 mod sending;

@@ -8,18 +8,18 @@ use tokio::time::Instant;
 
 /// What is allowed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     /// Most bytes at once.
-    pub(super) burst: u64,
+    pub(crate) burst: u64,
     /// Bytes a second.
-    pub(super) per_second: u64,
+    pub(crate) per_second: u64,
     /// Bytes that chatter leaves.
-    pub(super) reserve: u64,
+    pub(crate) reserve: u64,
 }
 
 /// What is left of it.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     allowance: Allowance,
     left: u64,
     refilled: Instant,
@@ -27,7 +27,7 @@ pub(super) struct Budget {
 
 impl Budget {
     /// All of it.
-    pub(super) fn new(allowance: Allowance, now: Instant) -> Self {
+    pub(crate) fn new(allowance: Allowance, now: Instant) -> Self {
         Self {
             allowance,
             left: allowance.burst,
@@ -36,7 +36,7 @@ impl Budget {
     }
 
     /// Takes `bytes`, if there are so many.
-    pub(super) fn take(&mut self, bytes: u64, chatter: bool, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, bytes: u64, chatter: bool, now: Instant) -> bool {
         self.refill(now);
         let kept = if chatter { self.allowance.reserve } else { 0 };
         if self.left < bytes.saturating_add(kept) {

@@ -8,7 +8,7 @@
 //! needs no record: the kernel prints it. Stops by [`NodeLog::close`], after
 //! everything that prints.
 
-mod budget;
+pub(crate) mod budget;
 mod disk;
 mod files;
 mod read;
@@ -171,6 +171,7 @@ impl Writer {
             source,
             verbosity,
             text,
+            ..
         } = event
         else {
             return;

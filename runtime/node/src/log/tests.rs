@@ -60,6 +60,7 @@ impl Bench {
         let text = text.into();
         let event = NodeEvent::Print {
             source,
+            about: None,
             verbosity,
             text,
         };

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::counters::Counters;
 
 /// Times the set is looked through before other nodes get their turn.
 const ROUNDS: usize = 256;
@@ -49,23 +51,51 @@ impl Default for Executor {
     }
 }
 
-/// The end of the task's present turn.
-#[derive(Default)]
-struct Turn(Mutex<Option<Instant>>);
+/// The task's present turn. The clock is read once for each process that is
+/// polled: what ends the time of one begins that of the next. Used by the task
+/// alone; times are nanoseconds since it was made.
+struct Turn {
+    made: Instant,
+    /// When the clock was last read.
+    now: AtomicU64,
+    end: AtomicU64,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            made: Instant::now(),
+            now: AtomicU64::new(0),
+            end: AtomicU64::new(u64::MAX),
+        }
+    }
+}
 
 impl Turn {
     fn begin(&self) {
-        *self.0.lock() = Some(Instant::now() + TURN);
+        let end = self.read_clock().saturating_add(TURN.as_nanos() as u64);
+        self.end.store(end, Ordering::Relaxed);
     }
 
     fn is_over(&self) -> bool {
-        self.0.lock().is_some_and(|end| Instant::now() >= end)
+        self.now() >= self.end.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn read_clock(&self) -> u64 {
+        let now = u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.now.store(now, Ordering::Relaxed);
+        now
     }
 }
 
 /// One process, polled only while the turn lasts.
 struct Process {
     life: BoxFuture<'static, ()>,
+    counters: Arc<Counters>,
     turn: Arc<Turn>,
 }
 
@@ -77,7 +107,10 @@ impl Future for Process {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.life.poll_unpin(context)
+        let began = self.turn.now();
+        let polled = self.life.poll_unpin(context);
+        self.counters.polled(self.turn.read_clock() - began);
+        polled
     }
 }
 
@@ -90,8 +123,12 @@ impl Executor {
         drop(dropped);
     }
 
-    /// Has the task run `process`.
-    pub(crate) fn spawn(&self, process: impl Future<Output = ()> + Send + 'static) {
+    /// Has the task run `process`, and its time counted.
+    pub(crate) fn spawn(
+        &self,
+        process: impl Future<Output = ()> + Send + 'static,
+        counters: Arc<Counters>,
+    ) {
         let alone = AssertUnwindSafe(process).catch_unwind().map(|ended| {
             if ended.is_err() {
                 tracing::error!("the task of a process panicked");
@@ -99,6 +136,7 @@ impl Executor {
         });
         let process = Process {
             life: alone.boxed(),
+            counters,
             turn: self.turn.clone(),
         };
         if let Some(incoming) = self.incoming.lock().as_mut() {
@@ -212,21 +250,28 @@ mod tests {
         let (to_b, mut at_b) = mpsc::channel(1);
         let (to_a, mut at_a) = mpsc::channel(1);
         let (done, mut finished) = mpsc::channel(1);
-        executor.spawn(async { panic!("on purpose") });
-        executor.spawn(async move {
-            for round in 0..1000 {
-                to_b.send(round).await.unwrap();
-                assert_eq!(at_a.recv().await, Some(round));
-            }
-            done.send(()).await.unwrap();
-        });
-        executor.spawn(async move {
-            while let Some(round) = at_b.recv().await {
-                if to_a.send(round).await.is_err() {
-                    return;
+        let counted = || Arc::new(Counters::default());
+        executor.spawn(async { panic!("on purpose") }, counted());
+        executor.spawn(
+            async move {
+                for round in 0..1000 {
+                    to_b.send(round).await.unwrap();
+                    assert_eq!(at_a.recv().await, Some(round));
                 }
-            }
-        });
+                done.send(()).await.unwrap();
+            },
+            counted(),
+        );
+        executor.spawn(
+            async move {
+                while let Some(round) = at_b.recv().await {
+                    if to_a.send(round).await.is_err() {
+                        return;
+                    }
+                }
+            },
+            counted(),
+        );
         let running = executor.clone().run(stop.clone());
         tokio::pin!(running);
         tokio::select! {
@@ -237,7 +282,7 @@ mod tests {
         let (late, came) = tokio::sync::oneshot::channel();
         let elsewhere = executor.clone();
         std::thread::spawn(move || {
-            elsewhere.spawn(async move { late.send(()).unwrap() });
+            elsewhere.spawn(async move { late.send(()).unwrap() }, Arc::default());
         });
         tokio::select! {
             () = &mut running => panic!("it ends when told only"),
@@ -245,7 +290,7 @@ mod tests {
         }
         // One that ends only because of the stop is waited for, and no longer.
         let told = stop.clone();
-        executor.spawn(async move { told.cancelled().await });
+        executor.spawn(async move { told.cancelled().await }, counted());
         tokio::select! {
             () = &mut running => panic!("it ends when told only"),
             () = tokio::task::yield_now() => stop.cancel(),
@@ -260,7 +305,38 @@ mod tests {
         let held = Arc::new(());
         executor.close();
         let late = held.clone();
-        executor.spawn(async move { drop(late) });
+        executor.spawn(async move { drop(late) }, Arc::default());
         assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[tokio::test]
+    async fn the_time_of_each_process_is_its_own() {
+        let executor = Arc::new(Executor::default());
+        let stop = CancellationToken::new();
+        let (busy, idle) = (Arc::new(Counters::default()), Arc::new(Counters::default()));
+        executor.spawn(
+            async {
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(20) {
+                    std::hint::spin_loop();
+                }
+            },
+            busy.clone(),
+        );
+        let told = stop.clone();
+        executor.spawn(async move { told.cancelled().await }, idle.clone());
+        let running = executor.clone().run(stop.clone());
+        tokio::pin!(running);
+        let cpu = |counters: &Counters| counters.usage(Instant::now()).cpu_micros;
+        while cpu(&busy) == 0 {
+            tokio::select! {
+                () = &mut running => panic!("it ends when told only"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        stop.cancel();
+        running.await;
+        assert!(cpu(&busy) >= 20_000, "{}", cpu(&busy));
+        assert!(cpu(&idle) < 20_000, "{}", cpu(&idle));
     }
 }

@@ -8,31 +8,44 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use node_engine::{HostTrap, OutgoingRequest, ProcessHost, Received, SpawnChild, SpawnError};
+use node_engine::{
+    GuestMeter, HostTrap, OutgoingRequest, ProcessHost, Received, SpawnChild, SpawnError, TempDrive,
+};
 use node_kernel::{
     BlobPolicy, Conversation, Outgoing, Prepared, check_on_exit, localise_capability,
-    localise_on_exit,
+    localise_on_exit, names_databases_alone,
 };
-use node_services::KernelPort;
+use node_services::state::StateError;
 use node_types::{
-    Address, Blob, Capability, KernelMessage, Message, MessageId, OnExit, ProcessId, Request,
-    Response, SendError,
+    Address, Blob, Capability, Edition, KernelMessage, Message, MessageId, OnExit, ProcessId,
+    Request, Response, SendError, SendErrorKind,
 };
 
-use super::inbox::{Inbox, Next, ReceiverSlot};
+use super::WasmProcess;
+use super::inbox::{Inbox, Next};
+use super::temp::{self, Temp};
+use crate::counters::Counters;
 use crate::kernel::Kernel;
 use crate::readiness::Starting;
 use crate::routing::Sent;
 
 /// Complaints about one call; the rest would say the same.
 const MOST_COMPLAINTS: usize = 4;
+/// What a message may hold beside its largest blob: its body, and what frames
+/// them.
+const BESIDE: u64 = 1 << 20;
 
 /// See the module's documentation.
 pub(crate) struct Host {
-    kernel: Arc<Kernel>,
-    our: Address,
-    conversation: Conversation,
+    pub(super) kernel: Arc<Kernel>,
+    process: Arc<WasmProcess>,
+    pub(super) our: Address,
+    pub(super) conversation: Conversation,
     inbox: Inbox,
+    /// See [`super::rights`].
+    pub(super) names_databases_alone: bool,
+    /// Whether its edition has files through WASI.
+    has_files: bool,
     /// Held until the process first waits for a message.
     starting: Option<Starting>,
 }
@@ -40,20 +53,22 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(
         kernel: Arc<Kernel>,
-        process: &ProcessId,
-        slot: ReceiverSlot,
+        process: Arc<WasmProcess>,
         starting: Option<Starting>,
     ) -> Self {
-        let our = kernel.address(process);
-        let inbox = Inbox::new(slot, kernel.epoch);
+        let our = kernel.address(&process.id);
+        let inbox = Inbox::new(process.slot.clone(), kernel.epoch);
         let edition = kernel
             .table
             .read()
-            .get(process)
+            .get(&process.id)
             .and_then(|entry| entry.edition);
         let conversation = Conversation::new(our.clone(), BlobPolicy::of(edition));
         Self {
+            names_databases_alone: names_databases_alone(edition),
+            has_files: edition != Some(Edition::Hyperware),
             kernel,
+            process,
             our,
             conversation,
             inbox,
@@ -66,7 +81,7 @@ impl Host {
     async fn dispatch(&mut self, mut message: KernelMessage) {
         let attached = message.message.capabilities_mut();
         if !attached.is_empty() {
-            let given = std::mem::take(attached);
+            let given = self.meant(std::mem::take(attached));
             *attached = self
                 .kernel
                 .table
@@ -74,17 +89,86 @@ impl Host {
                 .filter_attached(&self.our.process, given);
         }
         let id = message.id;
-        if let Sent::Failed(kind) = self.kernel.send_from_process(message).await {
+        let bytes = message.cost() as u64;
+        let counters = self.counters();
+        counters.messages_out.add(1);
+        counters.bytes_out.add(bytes);
+        let sent = if bytes
+            > self
+                .kernel
+                .limits
+                .local_message_bytes
+                .saturating_add(BESIDE)
+        {
+            self.refuse_large(&message.target, bytes)
+        } else {
+            self.kernel.send_from_process(message).await
+        };
+        if let Sent::Failed(kind) = sent {
             self.conversation.bounce(id, kind, self.inbox.now());
         }
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.process.counters
+    }
+
+    /// A message that is larger than any may be: as refused as any other.
+    fn refuse_large(&self, target: &Address, bytes: u64) -> Sent {
+        self.counters().refused.count();
+        let text = format!(
+            "kernel: message limit reached: {} wanted to send {} MiB to {target}; a message may \
+             have {} MiB, so keep large data in files",
+            self.our.process,
+            bytes >> 20,
+            self.kernel.limits.local_message_bytes >> 20
+        );
+        self.say(0, &text);
+        Sent::Failed(SendErrorKind::Timeout)
+    }
+
+    /// What the kernel has to say about it.
+    fn say(&self, verbosity: u8, text: &str) {
+        self.kernel.say_about(&self.process.id, verbosity, text);
+    }
+
+    /// What the process gets to see of a message from its mailbox.
+    fn ingest(&mut self, message: KernelMessage) -> Option<(Address, Message)> {
+        let bytes = message.cost() as u64;
+        let seen = self.conversation.ingest(message);
+        let counters = self.counters();
+        counters.messages_in.add(1);
+        counters.bytes_in.add(bytes);
+        self.show_outstanding();
+        seen
+    }
+
+    fn show_outstanding(&self) {
+        let counters = self.counters();
+        counters.outstanding.set(self.conversation.outstanding());
+        let bytes = self.conversation.outstanding_bytes();
+        counters.outstanding_bytes.set(bytes);
     }
 
     fn prepare(&mut self, outgoing: Outgoing) -> Result<Prepared, HostTrap> {
         let kernel = &self.kernel;
         let now = self.inbox.now();
-        self.conversation
-            .prepare_request(outgoing, || kernel.fresh_id(), now)
-            .map_err(|error| HostTrap(error.to_string()))
+        let prepared = self
+            .conversation
+            .prepare_request(outgoing, || kernel.fresh_id(), now);
+        self.show_outstanding();
+        prepared.map_err(|error| {
+            self.counters().denied.count();
+            HostTrap(error.to_string())
+        })
+    }
+
+    /// What the process means by the capabilities that it names.
+    fn localised(&self, mut capabilities: Vec<Capability>) -> Vec<Capability> {
+        for capability in &mut capabilities {
+            localise_capability(capability, &self.our.node);
+        }
+        self.meant(capabilities)
     }
 
     fn trap_on<E: std::fmt::Display>(error: E) -> HostTrap {
@@ -93,10 +177,20 @@ impl Host {
 
     fn failed_or_closed(&mut self, id: MessageId) -> Result<SendError, HostTrap> {
         let now = self.inbox.now();
-        match self.conversation.fail_if_due(id, now) {
-            Some((error, _context)) => Ok(error),
+        let failed = self.conversation.fail_if_due(id, now);
+        self.show_outstanding();
+        match failed {
+            Some((error, _context)) => Ok(self.shown_failure(error)),
             None => Err(HostTrap("the request it waits for was overtaken".into())),
         }
+    }
+}
+
+impl Drop for Host {
+    /// With the life end its requests.
+    fn drop(&mut self) {
+        self.counters().outstanding.set(0);
+        self.counters().outstanding_bytes.set(0);
     }
 }
 
@@ -106,14 +200,28 @@ impl ProcessHost for Host {
         &self.our
     }
 
+    fn temp_drive(&self) -> Option<TempDrive> {
+        let vfs = self.kernel.vfs().filter(|_| self.has_files)?;
+        let process = &self.our.process;
+        Some(TempDrive {
+            path: temp::drive_of(process),
+            files: Arc::new(Temp::new(Arc::downgrade(&vfs), process)),
+        })
+    }
+
+    fn meter(&self) -> Arc<GuestMeter> {
+        self.counters().meter.clone()
+    }
+
     async fn print(&mut self, verbosity: u8, text: String) -> Result<(), HostTrap> {
-        self.kernel.print(&self.our.process, verbosity, &text);
+        self.kernel.print_of(&self.process, verbosity, &text);
         Ok(())
     }
 
     async fn set_on_exit(&mut self, mut on_exit: OnExit) -> Result<(), HostTrap> {
-        check_on_exit(&on_exit).map_err(Self::trap_on)?;
         localise_on_exit(&mut on_exit, &self.our.node);
+        let on_exit = self.meant_on_exit(on_exit);
+        check_on_exit(&on_exit).map_err(Self::trap_on)?;
         self.kernel
             .set_own_on_exit(&self.our.process, on_exit)
             .await;
@@ -121,31 +229,29 @@ impl ProcessHost for Host {
     }
 
     fn on_exit(&self) -> OnExit {
-        self.kernel
-            .table
-            .read()
-            .get(&self.our.process)
-            .map(|entry| entry.on_exit_now().clone())
-            .unwrap_or_default()
+        let table = self.kernel.table.read();
+        let entry = table.get(&self.our.process);
+        let on_exit = entry.map(|entry| entry.on_exit_now().clone());
+        drop(table);
+        self.shown_on_exit(on_exit.unwrap_or_default())
     }
 
     async fn get_state(&mut self) -> Option<Bytes> {
         match self.kernel.states.get(&self.our.process).await {
             Ok(state) => state,
             Err(error) => {
-                self.kernel
-                    .say(0, &format!("state of {}: {error}", self.our.process));
+                self.say(0, &format!("state of {}: {error}", self.our.process));
                 None
             }
         }
     }
 
     async fn set_state(&mut self, state: Bytes) -> Result<(), HostTrap> {
-        self.kernel
-            .states
-            .set(&self.our.process, state)
-            .await
-            .map_err(Self::trap_on)
+        let saved = self.kernel.states.set(&self.our.process, state).await;
+        if let Err(StateError::TooLarge(_) | StateError::Quota(_)) = &saved {
+            self.counters().denied.count();
+        }
+        saved.map_err(Self::trap_on)
     }
 
     async fn clear_state(&mut self) -> Result<(), HostTrap> {
@@ -158,8 +264,9 @@ impl ProcessHost for Host {
 
     async fn spawn(
         &mut self,
-        child: SpawnChild,
+        mut child: SpawnChild,
     ) -> Result<Result<ProcessId, SpawnError>, HostTrap> {
+        child.request_capabilities = self.localised(child.request_capabilities);
         Ok(self.kernel.spawn_child(&self.our.process, child).await)
     }
 
@@ -167,29 +274,29 @@ impl ProcessHost for Host {
         // With the signatures they came with, which processes do not see.
         let mut given = Vec::with_capacity(capabilities.len());
         let mut made_up = Vec::new();
-        for mut capability in capabilities {
-            localise_capability(&mut capability, &self.our.node);
+        for capability in self.localised(capabilities) {
             match self.conversation.as_received(capability.clone()) {
                 Some(capability) => given.push(capability),
                 None => made_up.push(capability),
             }
         }
-        let changed = {
-            let mut table = self.kernel.table.write();
+        {
+            let table = self.kernel.table.read();
             made_up.retain(|capability| !table.holds(&self.our.process, capability));
-            table.grant(&self.our.process, given)
-        };
+        }
+        let changed = self.kernel.grant_to(&self.our.process, given);
         for capability in made_up.iter().take(MOST_COMPLAINTS) {
             let (our, issuer) = (&self.our.process, &capability.issuer);
             let text =
                 format!("kernel: {our} has no capability of {issuer} to save: nobody gave it one");
-            self.kernel.say(0, &text);
+            self.say(0, &text);
         }
         self.kernel.save_if(changed).await;
         Ok(())
     }
 
     async fn drop_capabilities(&mut self, capabilities: Vec<Capability>) -> Result<(), HostTrap> {
+        let capabilities = self.localised(capabilities);
         let changed = {
             let mut table = self.kernel.table.write();
             let held = table.filter_attached(&self.our.process, capabilities.clone());
@@ -201,7 +308,8 @@ impl ProcessHost for Host {
     }
 
     fn our_capabilities(&self) -> Vec<Capability> {
-        self.kernel.table.read().caps(&self.our.process)
+        let held = self.kernel.table.read().caps(&self.our.process);
+        self.shown(held)
     }
 
     async fn receive(&mut self) -> Result<Received, HostTrap> {
@@ -209,14 +317,16 @@ impl ProcessHost for Host {
         loop {
             match self.inbox.next(&mut self.conversation).await {
                 Next::Message(message) => {
-                    if let Some(seen) = self.conversation.ingest(message) {
-                        return Ok(Ok(seen));
+                    if let Some((source, seen)) = self.ingest(message) {
+                        return Ok(Ok((source, self.shown_in(seen))));
                     }
                 }
                 Next::Due => {
                     let now = self.inbox.now();
-                    if let Some((error, context)) = self.conversation.fail_due(now) {
-                        return Ok(Err((error, context)));
+                    let failed = self.conversation.fail_due(now);
+                    self.show_outstanding();
+                    if let Some((error, context)) = failed {
+                        return Ok(Err((self.shown_failure(error), context)));
                     }
                 }
                 Next::Closed => return Err(HostTrap("the process is being removed".into())),
@@ -260,7 +370,7 @@ impl ProcessHost for Host {
     ) -> Result<(), HostTrap> {
         match self.conversation.prepare_response(response, blob) {
             Some(message) => self.dispatch(message).await,
-            None => self.kernel.say(
+            None => self.say(
                 0,
                 &format!(
                     "{}: sent a response, but there is no request to answer",
@@ -298,8 +408,8 @@ impl ProcessHost for Host {
         loop {
             match self.inbox.next_for(id, &mut self.conversation).await {
                 Next::Message(message) => {
-                    if let Some(seen) = self.conversation.ingest(message) {
-                        return Ok(Ok(seen));
+                    if let Some((source, seen)) = self.ingest(message) {
+                        return Ok(Ok((source, self.shown_in(seen))));
                     }
                 }
                 Next::Due => return self.failed_or_closed(id).map(Err),

@@ -7,8 +7,10 @@
 mod executor;
 mod host;
 mod inbox;
+mod rights;
 mod run;
 mod spawn;
+mod temp;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,10 +21,13 @@ use node_engine::{Component, PrepareError};
 use node_types::ProcessId;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::counters::Counters;
 use crate::kernel::Kernel;
 use crate::mailbox::{Mailbox, PROCESS_BOUNDS};
+use crate::prints::PrintBudget;
 
 pub(crate) use executor::Executor;
 pub(crate) use inbox::ReceiverSlot;
@@ -39,22 +44,16 @@ pub(crate) struct WasmProcess {
     pub(crate) killed: CancellationToken,
     /// Whether its task has been started.
     pub(crate) running: AtomicBool,
+    /// What it has used.
+    pub(crate) counters: Arc<Counters>,
+    /// What it may still print.
+    pub(crate) prints: Mutex<PrintBudget>,
 }
 
 impl WasmProcess {
     /// A process of `wasm` with an empty mailbox.
     pub(crate) fn new(kernel: &Kernel, id: ProcessId, wasm: Bytes) -> (Arc<Self>, Mailbox) {
-        let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
-        let sender = Mailbox::Process(sender);
-        let process = Self {
-            id,
-            wasm: Mutex::new(Some(wasm)),
-            prepared: OnceCell::new(),
-            slot: Arc::new(Mutex::new(Some(receiver.into()))),
-            killed: kernel.tasks.token().child_token(),
-            running: AtomicBool::new(false),
-        };
-        (Arc::new(process), sender)
+        Self::with(kernel, id, Some(wasm), OnceCell::new())
     }
 
     /// A process whose machine code is at hand.
@@ -63,17 +62,27 @@ impl WasmProcess {
         id: ProcessId,
         component: Arc<Component>,
     ) -> (Arc<Self>, Mailbox) {
+        Self::with(kernel, id, None, OnceCell::new_with(Some(component)))
+    }
+
+    fn with(
+        kernel: &Kernel,
+        id: ProcessId,
+        wasm: Option<Bytes>,
+        prepared: OnceCell<Arc<Component>>,
+    ) -> (Arc<Self>, Mailbox) {
         let (sender, receiver) = queue::channel(PROCESS_BOUNDS);
-        let sender = Mailbox::Process(sender);
         let process = Self {
             id,
-            wasm: Mutex::new(None),
-            prepared: OnceCell::new_with(Some(component)),
+            wasm: Mutex::new(wasm),
+            prepared,
             slot: Arc::new(Mutex::new(Some(receiver.into()))),
             killed: kernel.tasks.token().child_token(),
             running: AtomicBool::new(false),
+            counters: Arc::default(),
+            prints: Mutex::new(PrintBudget::new(Instant::now())),
         };
-        (Arc::new(process), sender)
+        (Arc::new(process), Mailbox::Process(sender))
     }
 
     /// The machine code; compiled at the first call, once for everybody.

@@ -28,9 +28,12 @@ pub(crate) fn run(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>) {
     }
     let starting = Readiness::process_starts(kernel);
     let (kernel_, process) = (kernel.clone(), process.clone());
-    kernel.executor.spawn(async move {
+    let counters = process.counters.clone();
+    let life = async move {
         live(&kernel_, &process, starting).await;
-    });
+        process.counters.ended();
+    };
+    kernel.executor.spawn(life, counters);
 }
 
 /// Begins to make the component ready, ahead of the first run.
@@ -50,6 +53,7 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
     let mut restarts = RestartBackoff::default();
     loop {
         let began = Instant::now();
+        process.counters.begins(began);
         let ended = tokio::select! {
             biased;
             () = process.killed.cancelled() => None,
@@ -101,8 +105,8 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
                 return leave(kernel, process, true).await;
             }
             ExitPlan::Restart { after } => {
-                let text = format!("process {} restarts in {after:?}", process.id);
-                kernel.say(1, &text);
+                process.counters.waits(after, Instant::now());
+                say_restart(kernel, process, after);
                 tokio::select! {
                     () = process.killed.cancelled() => return,
                     () = tokio::time::sleep(after) => {}
@@ -110,6 +114,23 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
             }
         }
     }
+}
+
+/// Tells of a restart. One that has to wait shows an owner who looks at nothing
+/// else that the process keeps ending.
+fn say_restart(kernel: &Kernel, process: &WasmProcess, after: Duration) {
+    let restarts = process.counters.restarts();
+    let (verbosity, text) = if after.is_zero() {
+        (1, format!("process {} restarts at once", process.id))
+    } else {
+        let text = format!(
+            "process {} restarts in {after:?}: it keeps ending ({restarts} restarts so far); the \
+             wait doubles each time until it stays up",
+            process.id
+        );
+        (0, text)
+    };
+    kernel.say(verbosity, &text);
 }
 
 /// Removes a process that has ended for good, unless another has its id by now.
@@ -135,7 +156,11 @@ fn told(exit: Exit) -> ProcessExit {
 }
 
 /// One life of a process, from its first instruction to its end.
-async fn once(kernel: &Arc<Kernel>, process: &WasmProcess, starting: Option<Starting>) -> Exit {
+async fn once(
+    kernel: &Arc<Kernel>,
+    process: &Arc<WasmProcess>,
+    starting: Option<Starting>,
+) -> Exit {
     let mut pauses = Backoff::new(COMPILE_PAUSES.0, COMPILE_PAUSES.1);
     let component = loop {
         match process.component(kernel).await {
@@ -151,7 +176,7 @@ async fn once(kernel: &Arc<Kernel>, process: &WasmProcess, starting: Option<Star
             }
         }
     };
-    let host = Host::new(kernel.clone(), &process.id, process.slot.clone(), starting);
+    let host = Host::new(kernel.clone(), process.clone(), starting);
     kernel
         .engine
         .run(&component, Box::new(host), &kernel.budget)

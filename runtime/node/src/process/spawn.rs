@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use node_engine::{SpawnChild, SpawnError};
-use node_kernel::{InitializeProcess, localise_capability, localise_on_exit};
+use node_kernel::{InitializeProcess, ProcessEntry, localise_capability, localise_on_exit};
 use node_services::KernelPort;
 use node_services::vfs::Caller;
 use node_types::{Capability, Edition, ProcessId, alias};
@@ -28,13 +28,15 @@ impl Kernel {
         } = child;
         let name = name.unwrap_or_else(|| self.fresh_id().0.to_string());
         let id = ProcessId::in_package(&name, &parent.package_id()).map_err(|error| {
-            self.say(0, &format!("{parent}: cannot spawn `{name}`: {error}"));
+            let text = format!("{parent}: cannot spawn `{name}`: {error}");
+            self.say_about(parent, 0, &text);
             SpawnError::NameTaken
         })?;
         let wasm = match self.read_as(parent, &wasm_path).await {
             Ok(wasm) => wasm,
             Err(reason) => {
-                self.say(
+                self.say_about(
+                    parent,
                     0,
                     &format!("{parent}: cannot spawn {id}: {wasm_path}: {reason}"),
                 );
@@ -67,7 +69,9 @@ impl Kernel {
         };
         let kernel = self.kernel_address.process.clone();
         if let Err(reason) = self.initialize(&kernel, request, Some(wasm)).await {
-            self.say(0, &format!("{parent}: cannot spawn {id}: {reason}"));
+            self.not_entered(parent, &reason);
+            let text = format!("{parent}: cannot spawn {id}: {reason}");
+            self.say_about(parent, 0, &text);
             return Err(SpawnError::NoFileAtPath);
         }
         self.grant_family(parent, &id, grant_capabilities).await;
@@ -83,16 +87,23 @@ impl Kernel {
         child: &ProcessId,
         grants: Vec<(ProcessId, String)>,
     ) {
-        {
-            let mut table = self.table.write();
-            for (holder, params) in grants {
-                let capability = Capability::new(self.address(child), params);
-                table.grant(&alias::canonical(holder), [capability]);
-            }
-            table.grant(child, [Capability::messaging(self.address(parent))]);
-            table.grant(parent, [Capability::messaging(self.address(child))]);
+        for (holder, params) in grants {
+            let capability = Capability::new(self.address(child), params);
+            self.grant_to(&alias::canonical(holder), [capability]);
         }
-        self.save_if(true).await;
+        self.grant_to(child, [Capability::messaging(self.address(parent))]);
+        self.grant_to(parent, [Capability::messaging(self.address(child))]);
+        let child = self
+            .table
+            .read()
+            .get(child)
+            .map(ProcessEntry::is_persistent);
+        if child == Some(true) {
+            self.save_if(true).await;
+        } else {
+            // What concerns a child that no restart brings back can be lost.
+            self.map.save_soon();
+        }
     }
 
     /// Reads a file as `process` may: it needs to be allowed to message vfs,

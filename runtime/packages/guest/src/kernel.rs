@@ -54,6 +54,20 @@ pub fn process_map(our: &Address) -> Result<Value, CallError> {
     }
 }
 
+/// What the node and its processes use, as the kernel counts it.
+///
+/// # Errors
+/// [`CallError`] as for [`ask`].
+pub fn usage(our: &Address) -> Result<Value, CallError> {
+    let mut answer = ask(our, &json!({"Debug": "Usage"}), Carry::Nothing)?;
+    match answer.pointer_mut("/Debug/Usage") {
+        Some(report @ Value::Object(_)) => Ok(report.take()),
+        _ => Err(CallError::Refused(
+            "the kernel sent no report of usage".to_owned(),
+        )),
+    }
+}
+
 /// What the kernel knows of a process; `None` when there is no such process.
 ///
 /// # Errors

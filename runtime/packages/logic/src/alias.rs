@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use node_types::ProcessId;
+use node_types::{alias::canonical, ProcessId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Names every node knows from the start; each is a script of `terminal:sys`,
 /// whose names have dashes where names once had underscores.
@@ -25,8 +26,10 @@ pub const DEFAULTS: [&str; 13] = [
     "peers",
     "top",
 ];
+/// What the terminal understands itself, before it looks for a script.
+pub const OWN_WORDS: [&str; 3] = ["exit", "logout", "verbosity"];
 /// Most changes that are kept.
-const MOST_CHANGES: usize = 1000;
+pub const MOST_CHANGES: usize = 1000;
 /// Longest alias, in bytes.
 const LONGEST_NAME: usize = 64;
 
@@ -41,6 +44,8 @@ pub struct Aliases {
 /// What a script of the terminal's own package asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub enum Request {
+    /// Asks what every alias stands for.
+    ListAliases,
     /// Sets or removes an alias.
     EditAlias {
         /// The short name.
@@ -64,10 +69,14 @@ pub enum Edit {
 }
 
 impl Aliases {
-    /// Reads saved aliases; anything unreadable counts as none.
+    /// Reads saved aliases; whatever of them is unreadable counts as absent.
     #[must_use]
     pub fn from_saved(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
+        let saved: BTreeMap<String, Value> = serde_json::from_slice(bytes).unwrap_or_default();
+        let read = |(name, process)| Some((name, serde_json::from_value(process).ok()?));
+        Self {
+            changes: saved.into_iter().filter_map(read).collect(),
+        }
     }
 
     /// What to save.
@@ -93,7 +102,17 @@ impl Aliases {
     /// process id.
     #[must_use]
     pub fn resolve(&self, word: &str) -> Option<ProcessId> {
-        self.get(word).or_else(|| word.parse().ok())
+        self.get(word).or_else(|| word.parse().ok()).map(canonical)
+    }
+
+    /// Every name, and the script that it stands for.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<&str, ProcessId> {
+        let changed = self.changes.keys().map(String::as_str);
+        changed
+            .chain(DEFAULTS)
+            .filter_map(|name| Some((name, self.get(name)?)))
+            .collect()
     }
 
     /// Applies `EditAlias`.
@@ -109,9 +128,7 @@ impl Aliases {
             }
             return Edit::AliasRemoved;
         };
-        let usable = !name.is_empty()
-            && name.len() <= LONGEST_NAME
-            && !name.contains(|c: char| c.is_whitespace() || c.is_control());
+        let usable = check_name(name).is_ok();
         let room = self.changes.len() < MOST_CHANGES || self.changes.contains_key(name);
         match process.parse() {
             Ok(id) if usable && room => {
@@ -121,6 +138,25 @@ impl Aliases {
             _ => Edit::InvalidProcessId,
         }
     }
+}
+
+/// Whether `name` may name a script.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn check_name(name: &str) -> Result<(), String> {
+    if OWN_WORDS.contains(&name) {
+        return Err(format!("'{name}' is a word of the terminal itself"));
+    }
+    let usable = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control());
+    if usable {
+        return Ok(());
+    }
+    Err(format!(
+        "'{name}' cannot be a name: write at most {LONGEST_NAME} bytes without white space"
+    ))
 }
 
 #[cfg(test)]
@@ -142,6 +178,45 @@ mod tests {
         assert_eq!(aliases.resolve("x:y:z.dev"), Some(id("x:y:z.dev")));
         assert_eq!(aliases.resolve("nonsense"), None);
         assert_eq!(aliases.resolve("a:b"), None);
+        assert_eq!(
+            aliases.resolve("download:app_store:sys"),
+            Some(id("download:app-store:sys"))
+        );
+    }
+
+    #[test]
+    fn all_are_the_defaults_and_what_was_changed() {
+        let mut aliases = Aliases::default();
+        assert_eq!(aliases.all().len(), DEFAULTS.len());
+        aliases.edit("top", None);
+        aliases.edit("echo", Some("a:b:c.dev"));
+        aliases.edit("hello", Some("hello:my_scripts:alice.dev"));
+        let all = aliases.all();
+        assert_eq!(all.len(), DEFAULTS.len());
+        assert_eq!((all.get("top"), &all["echo"]), (None, &id("a:b:c.dev")));
+        assert_eq!(all["hello"], id("hello:my_scripts:alice.dev"));
+    }
+
+    #[test]
+    fn what_the_terminal_understands_itself_names_nothing_else() {
+        let mut aliases = Aliases::default();
+        for name in OWN_WORDS.into_iter().chain(["", "a b", "a\u{7}"]) {
+            assert_eq!(aliases.edit(name, Some("a:b:c")), Edit::InvalidProcessId);
+            assert!(check_name(name).is_err());
+        }
+        assert_eq!(aliases.edit("größe", Some("a:b:c")), Edit::AliasSet);
+    }
+
+    #[test]
+    fn one_unreadable_alias_costs_no_other() {
+        let saved = br#"{"a":"a:b:c","b":"no id","top":null,"d":7}"#;
+        let aliases = Aliases::from_saved(saved);
+        assert_eq!(
+            (aliases.get("a"), aliases.get("top")),
+            (Some(id("a:b:c")), None)
+        );
+        assert_eq!((aliases.get("b"), aliases.get("d")), (None, None));
+        assert_eq!(Aliases::from_saved(b"\xff"), Aliases::default());
     }
 
     #[test]

@@ -14,5 +14,6 @@ pub mod processes;
 pub mod right;
 pub mod store_api;
 pub mod store_state;
+pub mod usage;
 
 pub use node_types::{PackageId, ProcessId};

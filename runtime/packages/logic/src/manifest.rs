@@ -6,13 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use node_types::{OnExit, PackageId, ProcessId};
+use serde::de::DeserializeOwned;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::right::Entry;
 
 /// Most processes a package may start.
 const MOST_PROCESSES: usize = 64;
+/// Most scripts that a sentence lists.
+const MOST_LISTED: usize = 20;
+/// Most of a wrong value that a sentence quotes, characters.
+const MOST_QUOTED: usize = 60;
 
 /// Why a file of a package cannot be used; a sentence for its author.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,54 +127,94 @@ fn inside(package: &PackageId, path: &str) -> Option<String> {
 }
 
 /// How the terminal starts a script.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Script {
     /// Whether it gets every right that the terminal has.
-    #[serde(default)]
     pub root: bool,
     /// Whether every process of the node may message it.
-    #[serde(default)]
     pub public: bool,
     /// Whether it may use the network.
-    #[serde(default)]
     pub request_networking: bool,
     /// Rights it wants.
-    #[serde(default)]
-    request_capabilities: Option<Vec<Entry>>,
+    pub requests: Vec<Entry>,
     /// Rights it gives.
-    #[serde(default)]
-    grant_capabilities: Option<Vec<Entry>>,
+    pub grants: Vec<Entry>,
     /// Interface version of its component.
-    #[serde(default)]
     pub wit_version: Option<u32>,
 }
 
-impl Script {
-    /// Rights it wants.
-    #[must_use]
-    pub fn requests(&self) -> &[Entry] {
-        self.request_capabilities.as_deref().unwrap_or_default()
-    }
-
-    /// Rights it gives.
-    #[must_use]
-    pub fn grants(&self) -> &[Entry] {
-        self.grant_capabilities.as_deref().unwrap_or_default()
-    }
-}
-
-/// Finds the script called `name` in a `scripts.json`.
+/// Finds the script called `name` in a `scripts.json`. Only its own entry need
+/// be sound; fields that are absent or null have their default, and unknown
+/// ones are left alone.
 ///
 /// # Errors
 /// [`Invalid`] when the file cannot be read or does not name the script.
 pub fn find_script(name: &str, bytes: &[u8]) -> Result<Script, Invalid> {
-    let mut scripts: BTreeMap<String, Value> = serde_json::from_slice(bytes)
+    let scripts: BTreeMap<String, Value> = serde_json::from_slice(bytes)
         .map_err(|error| Invalid(format!("scripts.json cannot be read: {error}")))?;
-    let entry = scripts
-        .remove(&format!("{name}.wasm"))
-        .ok_or_else(|| Invalid(format!("script {name} is not in the scripts.json file")))?;
-    serde_json::from_value(entry)
-        .map_err(|error| Invalid(format!("scripts.json: entry {name}.wasm: {error}")))
+    let entry = scripts.get(&format!("{name}.wasm")).ok_or_else(|| {
+        Invalid(format!(
+            "script {name} is not in the scripts.json file, which has {}",
+            listed(&scripts)
+        ))
+    })?;
+    let Value::Object(fields) = entry else {
+        return Err(Invalid(format!(
+            "scripts.json: {name}.wasm must be an object, such as {{\"root\":false}}"
+        )));
+    };
+    let entry = ScriptEntry { name, fields };
+    Ok(Script {
+        root: entry.field("root", "true or false")?,
+        public: entry.field("public", "true or false")?,
+        request_networking: entry.field("request_networking", "true or false")?,
+        requests: entry.field("request_capabilities", RIGHTS)?,
+        grants: entry.field("grant_capabilities", RIGHTS)?,
+        wit_version: entry.field("wit_version", "a number, such as 1")?,
+    })
+}
+
+/// What a list of rights looks like.
+const RIGHTS: &str = "a list of \"PROCESS:PACKAGE:PUBLISHER\" and \
+                      {\"process\":\"PROCESS:PACKAGE:PUBLISHER\",\"params\":…}";
+
+struct ScriptEntry<'a> {
+    name: &'a str,
+    fields: &'a Map<String, Value>,
+}
+
+impl ScriptEntry<'_> {
+    fn field<T: DeserializeOwned + Default>(
+        &self,
+        field: &str,
+        wanted: &str,
+    ) -> Result<T, Invalid> {
+        match self.fields.get(field) {
+            None | Some(Value::Null) => Ok(T::default()),
+            Some(value) => T::deserialize(value).map_err(|_| {
+                let value: String = value.to_string().chars().take(MOST_QUOTED).collect();
+                Invalid(format!(
+                    "scripts.json: {field} of {}.wasm must be {wanted}, not {value}",
+                    self.name
+                ))
+            }),
+        }
+    }
+}
+
+/// The scripts of a package as a person types them, or as many as fit.
+fn listed(scripts: &BTreeMap<String, Value>) -> String {
+    let mut names: Vec<&str> = scripts
+        .keys()
+        .filter_map(|file| file.strip_suffix(".wasm"))
+        .take(MOST_LISTED + 1)
+        .collect();
+    match names.len() {
+        0 => return "none".to_owned(),
+        length if length > MOST_LISTED => names[MOST_LISTED] = "…",
+        _ => {}
+    }
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -252,14 +297,69 @@ mod tests {
         let text = br#"{"hi.wasm":{"root":true,"public":false,"request_networking":true,
             "request_capabilities":["net:distro:sys"],"grant_capabilities":null,"wit_version":1}}"#;
         let script = find_script("hi", text).unwrap();
-        assert!(script.root && script.request_networking);
-        assert_eq!(script.requests().len(), 1);
-        assert!(script.grants().is_empty());
-        assert!(find_script("ho", text)
-            .unwrap_err()
-            .to_string()
-            .contains("not in"));
-        assert!(find_script("hi", b"[]").is_err());
-        assert!(find_script("hi", br#"{"hi.wasm":3}"#).is_err());
+        assert!(script.root && script.request_networking && !script.public);
+        assert_eq!((script.requests.len(), script.grants.len()), (1, 0));
+        assert_eq!(script.wit_version, Some(1));
+        let error = |name: &str, text: &[u8]| find_script(name, text).unwrap_err().to_string();
+        assert_eq!(
+            error("ho", text),
+            "script ho is not in the scripts.json file, which has hi"
+        );
+        assert!(error("ho", b"{}").ends_with("has none"));
+        assert!(error("hi", b"{\"hi.wasm\": {}\n oops").contains("line 2"));
+        assert!(error("hi", b"[]").contains("cannot be read"));
+        let many: Map<String, Value> = (0..64)
+            .map(|n| (format!("s{n:02}.wasm"), Value::Null))
+            .collect();
+        let many = serde_json::to_vec(&many).unwrap();
+        assert!(error("ho", &many).ends_with("s18, s19, …"));
+    }
+
+    #[test]
+    fn absent_and_unknown_fields_of_a_script_do_no_harm() {
+        for entry in [
+            r#"{}"#,
+            r#"{"root":null,"public":null,"request_networking":null,"grant_capabilities":null}"#,
+            r#"{"root":false,"request_capabilities":[],"on_exit":"None","x":[1]}"#,
+        ] {
+            let text = format!(r#"{{"broken.wasm":3,"a.wasm":{entry}}}"#);
+            assert_eq!(find_script("a", text.as_bytes()), Ok(Script::default()));
+        }
+        for version in [0, 1, 7] {
+            let text = format!(r#"{{"a.wasm":{{"wit_version":{version}}}}}"#);
+            let script = find_script("a", text.as_bytes()).unwrap();
+            assert_eq!(script.wit_version, Some(version));
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_of_a_script_is_named() {
+        for (entry, wanted) in [
+            ("3", "a.wasm must be an object"),
+            (
+                r#"{"root":"yes"}"#,
+                r#"root of a.wasm must be true or false, not "yes""#,
+            ),
+            (
+                r#"{"public":1}"#,
+                "public of a.wasm must be true or false, not 1",
+            ),
+            (
+                r#"{"wit_version":-1}"#,
+                "wit_version of a.wasm must be a number",
+            ),
+            (
+                r#"{"request_capabilities":"vfs:distro:sys"}"#,
+                "request_capabilities of a.wasm must be a list",
+            ),
+            (
+                r#"{"grant_capabilities":["vfs:distro"]}"#,
+                r#"must be a list of "PROCESS:PACKAGE:PUBLISHER""#,
+            ),
+        ] {
+            let text = format!(r#"{{"a.wasm":{entry}}}"#);
+            let error = find_script("a", text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use node_types::{PackageId, ProcessId};
+use node_types::{PackageId, ProcessId, UsageReport};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::usage;
 
 /// What the kernel tells of one process.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,7 +74,12 @@ impl Processes {
 
     /// What `top` prints for one process, or `None` if it is not there.
     #[must_use]
-    pub fn describe(&self, id: &ProcessId, with_capabilities: bool) -> Option<String> {
+    pub fn describe(
+        &self,
+        id: &ProcessId,
+        used: Option<&UsageReport>,
+        with_capabilities: bool,
+    ) -> Option<String> {
         let process = self.0.get(id)?;
         let mut text = format!("{id}\n");
         let source = match process.wasm_bytes_handle.as_str() {
@@ -98,6 +105,9 @@ impl Processes {
             process.public,
             process.capabilities.len()
         );
+        if let Some(used) = used {
+            text.push_str(&usage::describe(used, id));
+        }
         if with_capabilities {
             let mut lines: Vec<_> = process
                 .capabilities
@@ -114,12 +124,15 @@ impl Processes {
 
     /// What `top` prints for all.
     #[must_use]
-    pub fn describe_all(&self, with_capabilities: bool) -> String {
+    pub fn describe_all(&self, used: Option<&UsageReport>, with_capabilities: bool) -> String {
         let mut text = String::new();
         for id in self.0.keys() {
-            if let Some(lines) = self.describe(id, with_capabilities) {
+            if let Some(lines) = self.describe(id, used, with_capabilities) {
                 let _ = writeln!(text, "{lines}");
             }
+        }
+        if let Some(used) = used {
+            let _ = writeln!(text, "{}", usage::summary(used));
         }
         let _ = write!(text, "top: {} running processes", self.len());
         text
@@ -145,13 +158,17 @@ mod tests {
 
     #[test]
     fn top_tells_modules_from_wasm() {
-        let text = map().describe_all(true);
+        let text = map().describe_all(None, true);
         assert!(text.contains("vfs:distro:sys\n    (runtime)\n"));
         assert!(text.contains(
             "chat:chat:b.dev\n    /chat:b.dev/pkg/chat.wasm\n    wit: 1\n    on exit: 2 requests\n    public: true\n    capabilities: 1\n        a.dev@vfs:distro:sys(\"messaging\")"
         ));
         assert!(text.ends_with("top: 3 running processes"));
-        assert_eq!(map().describe(&"x:y:z".parse().unwrap(), false), None);
+        let used = UsageReport::default();
+        let text = map().describe_all(Some(&used), false);
+        assert!(text.contains("\nmemory 0.0 of 0 MiB"), "{text}");
+        assert!(text.ends_with("\ntop: 3 running processes"));
+        assert_eq!(map().describe(&"x:y:z".parse().unwrap(), None, false), None);
     }
 
     #[test]

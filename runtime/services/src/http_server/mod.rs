@@ -32,6 +32,7 @@ mod site;
 mod sockets;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -114,6 +115,8 @@ pub struct HttpServer {
     /// Whether every process has started; marked changed at each binding
     /// until then, so that requests for paths to come look again.
     ready: watch::Sender<bool>,
+    /// Requests that it was asked to answer.
+    requests: AtomicU64,
 }
 
 /// Why no answer came.
@@ -170,7 +173,14 @@ impl HttpServer {
             login_turns: Semaphore::new(1),
             pending: Pending::new(MAX_PENDING),
             ready: watch::Sender::new(false),
+            requests: AtomicU64::new(0),
         })
+    }
+
+    /// How many requests came so far, of whatever origin.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// Says whether every restored process has started. Until then a request

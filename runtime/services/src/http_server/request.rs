@@ -1,6 +1,7 @@
 //! One HTTP request from head to answer, in the order that apps rely on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::header;
 use http::request::Parts;
@@ -28,6 +29,7 @@ const LOGOUT_PATH: &str = "/logout";
 impl HttpServer {
     /// Answers one request. Never fails: trouble is an HTTP status.
     pub async fn handle(self: &Arc<Self>, request: HttpRequest, origin: Origin) -> HttpResponse {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let (mut head, body) = request.into_parts();
         let raw = head.uri.path();
         if path::reaches_rpc(raw) {

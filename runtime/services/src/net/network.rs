@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use node_api::{Handover, Peer, Receipt, Secret, Transport};
+use node_api::{Departure, Handover, Peer, Receipt, Secret, Transport};
 use node_types::{CapSignature, Capability, NodeName, PeerMessage};
 use parking_lot::Mutex;
 
@@ -50,6 +50,16 @@ impl Network {
             self.note(&target);
         }
         handover
+    }
+
+    /// The same for a process, which can wait for room.
+    pub fn send_when_room(&self, message: PeerMessage, receipt: Receipt) -> Departure {
+        let target = message.target().node.clone();
+        let departure = self.transport.send_when_room(message, receipt);
+        if !matches!(departure, Departure::Done(Handover::Offline)) {
+            self.note(&target);
+        }
+        departure
     }
 
     /// A message of `peer` has been taken.

@@ -17,7 +17,10 @@ pub const MAX_STATE_BYTES: usize = 16 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     /// More than [`MAX_STATE_BYTES`].
-    #[error("state of {0} bytes is larger than {MAX_STATE_BYTES} bytes: keep large data in files")]
+    #[error(
+        "state limit reached: a process may save {most} MiB and wanted to save {0} bytes; keep large data in files",
+        most = MAX_STATE_BYTES >> 20
+    )]
     TooLarge(usize),
     /// The node's disk quota is used up.
     #[error(transparent)]

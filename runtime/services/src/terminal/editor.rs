@@ -7,6 +7,7 @@
 use unicode_width::UnicodeWidthChar;
 
 use super::keys::Key;
+use super::search::Search;
 
 /// Longest line, bytes.
 pub(super) const MAX_LINE: usize = 16 << 10;
@@ -26,6 +27,10 @@ pub(super) enum Action {
     ClearScreen,
     /// Ctrl+V.
     CycleVerbosity,
+    /// Ctrl+S: hold the output, or show the next print.
+    Step,
+    /// Ctrl+Q: let the output go on.
+    Resume,
     /// Nothing could be done.
     Bell,
 }
@@ -38,6 +43,10 @@ pub(super) struct Editor {
     cursor: usize,
     /// Position in the history, and the line that was being written.
     browsing: Option<(usize, Vec<char>)>,
+    /// A search, and the line and cursor from before it.
+    search: Option<(Search, Vec<char>, usize)>,
+    /// What was searched for last.
+    last_query: String,
 }
 
 impl Editor {
@@ -51,8 +60,34 @@ impl Editor {
         self.cursor
     }
 
+    /// What stands before the line instead of the prompt, during a search.
+    pub(super) fn label(&self) -> Option<String> {
+        self.search.as_ref().map(|(search, ..)| search.label())
+    }
+
+    /// Whether a search goes on.
+    pub(super) fn is_searching(&self) -> bool {
+        self.search.is_some()
+    }
+
+    /// Ends a search with the line that it found; whether there was one.
+    pub(super) fn end_search(&mut self) -> bool {
+        let Some((search, line, _)) = self.search.take() else {
+            return false;
+        };
+        search.query().clone_into(&mut self.last_query);
+        // Arrows go on from there.
+        self.browsing = search.found().map(|at| (at, line));
+        true
+    }
+
     /// Lets `key` act. `history` is oldest first.
     pub(super) fn press(&mut self, key: Key, history: &[String]) -> Action {
+        if self.is_searching()
+            && let Some(action) = self.press_searching(key, history)
+        {
+            return action;
+        }
         match key {
             Key::Char(c) => return self.insert(c),
             Key::Enter => return Action::Line(self.take()),
@@ -77,9 +112,57 @@ impl Editor {
             Key::Ctrl('d') => self.delete(self.cursor, self.after()),
             Key::Ctrl('l') => return Action::ClearScreen,
             Key::Ctrl('v') => return Action::CycleVerbosity,
-            Key::Ctrl(_) => {}
+            Key::Ctrl('s') => return Action::Step,
+            Key::Ctrl('q') => return Action::Resume,
+            Key::Ctrl('r') => {
+                self.search = Some((Search::default(), self.line.clone(), self.cursor));
+            }
+            Key::Ctrl(_) | Key::Escape => {}
         }
         Action::None
+    }
+
+    /// What `key` means to a search; `None` = the same as without one.
+    fn press_searching(&mut self, key: Key, history: &[String]) -> Option<Action> {
+        let (search, line, cursor) = self.search.as_mut()?;
+        let fits = match key {
+            Key::Char(c) => search.push(c, history),
+            Key::Backspace | Key::Ctrl('h') => {
+                search.pop(history);
+                true
+            }
+            Key::Ctrl('r') => {
+                search.older(&self.last_query, history);
+                true
+            }
+            Key::Ctrl('g' | 'c') => {
+                let (line, cursor) = (std::mem::take(line), *cursor);
+                self.search = None;
+                self.restore(line, cursor);
+                return Some(Action::None);
+            }
+            // These concern the screen.
+            Key::Ctrl('l' | 'q' | 's' | 'v') => return None,
+            _ => {
+                self.end_search();
+                return None;
+            }
+        };
+        let bell = !fits || search.is_failing();
+        let found = search.found().and_then(|at| history.get(at));
+        match found {
+            Some(found) => {
+                let at = found.find(search.query()).unwrap_or(0);
+                let cursor = found.get(..at).map_or(0, |before| before.chars().count());
+                let found = found.chars().collect();
+                self.restore(found, cursor);
+            }
+            None => {
+                let (line, cursor) = (line.clone(), *cursor);
+                self.restore(line, cursor);
+            }
+        }
+        Some(if bell { Action::Bell } else { Action::None })
     }
 
     fn insert(&mut self, c: char) -> Action {
@@ -98,6 +181,7 @@ impl Editor {
     }
 
     fn take(&mut self) -> String {
+        self.end_search();
         self.browsing = None;
         self.cursor = 0;
         self.bytes = 0;
@@ -105,8 +189,13 @@ impl Editor {
     }
 
     fn set(&mut self, line: Vec<char>) {
+        let end = line.len();
+        self.restore(line, end);
+    }
+
+    fn restore(&mut self, line: Vec<char>, cursor: usize) {
         self.bytes = line.iter().map(|c| c.len_utf8()).sum();
-        self.cursor = line.len();
+        self.cursor = cursor;
         self.line = line;
     }
 

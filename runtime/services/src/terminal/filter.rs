@@ -162,6 +162,27 @@ mod tests {
     #[test]
     fn endless_parameters_cost_no_memory_and_do_not_pass() {
         assert_eq!(harmless(&format!("\x1b[{}mx", "1;".repeat(9999))), "x");
+        for begin in ["\x1b]52;c;", "\x1bP$q", "\u{9d}0;"] {
+            assert_eq!(
+                harmless(&format!("{begin}{}\x1b\\x", "A".repeat(1 << 20))),
+                "x"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sequence_cut_into_two_prints_does_neither_harm() {
+        for (first, second, wanted) in [
+            ("a\x1b]52;c;", "AAAA\x07b", "AAAAb"),
+            ("a\x1b", "[2Jb", "[2Jb"),
+            ("a\x1b[", "31mb", "31mb"),
+            ("a\u{90}$q", "m\u{9c}b", "mb"),
+        ] {
+            assert_eq!(
+                (harmless(first), harmless(second)),
+                ("a".to_owned(), wanted.to_owned())
+            );
+        }
     }
 
     proptest! {

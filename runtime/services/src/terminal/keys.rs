@@ -28,6 +28,8 @@ pub(super) enum Key {
     WordRight,
     /// A letter with Ctrl held.
     Ctrl(char),
+    /// Escape alone: see [`Keys::take_escape`].
+    Escape,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +72,20 @@ impl Keys {
                 None
             }
         }
+    }
+
+    /// Whether the last byte was an escape, which may be a key or the
+    /// beginning of a sequence.
+    pub(super) fn is_escape_pending(&self) -> bool {
+        matches!(self.state, State::Escape)
+    }
+
+    /// The escape as a key, once nothing has followed it.
+    pub(super) fn take_escape(&mut self) -> Option<Key> {
+        self.is_escape_pending().then(|| {
+            self.state = State::Ground;
+            Key::Escape
+        })
     }
 
     fn ground(&mut self, byte: u8) -> Option<Key> {

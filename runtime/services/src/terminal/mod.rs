@@ -1,7 +1,7 @@
 //! `terminal:distro:sys`: people's terminals and single command lines.
 //!
-//! Owns the open sessions and the history of typed lines. A typed line becomes
-//! a request from and to `terminal:terminal:sys`, the Wasm package that knows
+//! Owns the open sessions, the history of typed lines and what is said about
+//! the verbosity of single processes. A typed line becomes a request from and to `terminal:terminal:sys`, the Wasm package that knows
 //! commands; what processes print comes back as events. Invariants: text of
 //! processes is filtered before it reaches a terminal; a reader that does not
 //! read loses process output and holds up nobody. Stops by
@@ -13,7 +13,9 @@ mod history;
 mod keys;
 mod run_line;
 mod screen;
+mod search;
 mod session;
+mod verbosity;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub use self::filter::harmless;
 use self::history::History;
 pub use self::history::{HISTORY_LINES, HistoryStore, MemoryHistory};
 use self::session::Session;
+pub use self::verbosity::OverrideStore;
+use self::verbosity::Verbosity;
 use crate::pending::Pending;
 use crate::{Inbox, KernelPort, Service, module};
 
@@ -52,6 +56,7 @@ pub struct Terminal {
     port: Arc<dyn KernelPort>,
     tasks: Tasks,
     history: History,
+    verbosity: Verbosity,
     pending: Arc<Pending>,
     sessions: Arc<Semaphore>,
     lines: Arc<Semaphore>,
@@ -66,12 +71,14 @@ impl Terminal {
         port: Arc<dyn KernelPort>,
         tasks: Tasks,
         history: Arc<dyn HistoryStore>,
+        overrides: Arc<dyn OverrideStore>,
     ) -> Arc<Self> {
         let our = port.our().clone();
         let kernel = module("kernel");
         let shell = ProcessId::new("terminal", "terminal", "sys").unwrap_or(kernel);
         Arc::new(Self {
             address: Address::new(our.clone(), module("terminal")),
+            verbosity: Verbosity::new(overrides, &our),
             shell: Address::new(our, shell),
             port,
             tasks,

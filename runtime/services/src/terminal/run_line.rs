@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::session::printable;
+use super::verbosity::Command;
 use super::{MAX_LINES, Terminal};
 use crate::pending::Ticket;
 use crate::{Delivery, NodeEvent, ProcessExit};
@@ -89,8 +90,14 @@ impl Terminal {
             deadline: Instant::now() + limit,
         };
         let mut closing = self.closing.subscribe();
+        let command = Command::parse(line, self.port.our());
         let outcome = tokio::select! {
-            outcome = running.run(line) => outcome,
+            outcome = async {
+                match command {
+                    Some(command) => running.change_verbosity(command).await,
+                    None => running.run(line).await,
+                }
+            } => outcome,
             _ = closing.wait_for(Option::is_some) => return Err(NodeError::Stopping),
             () = self.tasks.token().cancelled() => return Err(NodeError::Stopping),
         };
@@ -114,6 +121,18 @@ impl Terminal {
 }
 
 impl Running {
+    /// Answers a line that the module understands itself.
+    async fn change_verbosity(&self, command: Result<Command, String>) -> Result<(), Failed> {
+        let answer = match command {
+            Ok(command) => self.terminal.verbosity.answer(command, None).await,
+            Err(text) => Err(text),
+        };
+        match answer {
+            Ok(text) => self.write(&text).await,
+            Err(text) => self.fail(&text).await,
+        }
+    }
+
     async fn run(&mut self, line: &str) -> Result<(), Failed> {
         let Some(mut ticket) = self.terminal.ask_shell(line) else {
             return self.fail(NO_ANSWER).await;
@@ -181,9 +200,12 @@ impl Running {
             match event {
                 Ok(NodeEvent::Print {
                     source,
+                    about,
                     verbosity: 0,
                     text,
-                }) if source == *process => self.write(&text).await?,
+                }) if source == *process || about.as_ref() == Some(process) => {
+                    self.write(&text).await?;
+                }
                 Ok(NodeEvent::Exited {
                     process: ended,
                     exit,
@@ -209,10 +231,7 @@ impl Running {
 
     /// Writes one text and the end of its line.
     async fn write(&self, text: &str) -> Result<(), Failed> {
-        let mut text = printable(text);
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
+        let text = whole_lines(text);
         match timeout_at(self.deadline, self.output.send(text.into())).await {
             Ok(Ok(())) => Ok(()),
             // Nobody reads any more.
@@ -221,12 +240,21 @@ impl Running {
     }
 
     async fn fail(&self, text: &str) -> Result<(), Failed> {
-        let mut text = printable(text);
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
+        let text = whole_lines(text);
         // The deadline may have passed: the last words take what room there is.
         let _ = self.output.try_send(text.into());
         Err(Failed)
     }
+}
+
+/// `text` made harmless, ended by a line feed and without a colour that would
+/// run on into what follows.
+fn whole_lines(text: &str) -> String {
+    let text = printable(text);
+    let mut lines = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+    if lines.contains('\u{1b}') {
+        lines.push_str("\u{1b}[0m");
+    }
+    lines.push('\n');
+    lines
 }

@@ -22,23 +22,42 @@ pub(super) struct Place {
     column: usize,
 }
 
+/// A prompt on the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Drawn {
+    prompt: String,
+    cursor: Place,
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Screen {
-    prompt: String,
+    name: NodeName,
+    /// What stands before the name.
+    mark: String,
     columns: usize,
-    /// Where the cursor is, if the prompt is drawn.
-    drawn: Option<Place>,
+    drawn: Option<Drawn>,
 }
 
 impl Screen {
     /// A screen on which nothing is drawn yet.
     pub(super) fn new(name: &NodeName, size: TerminalSize) -> Self {
         Self {
-            prompt: format!("{name} > "),
+            name: name.clone(),
+            mark: String::new(),
             columns: usize::from(size.columns.max(MIN_COLUMNS)),
             drawn: None,
         }
+    }
+
+    /// Puts `mark` before the name, from the next drawing on.
+    pub(super) fn set_mark(&mut self, mark: String) {
+        self.mark = mark;
+    }
+
+    fn prompt(&self, editor: &Editor) -> String {
+        let Self { mark, name, .. } = self;
+        editor.label().unwrap_or_else(|| format!("{mark}{name} > "))
     }
 
     /// The place after `text` drawn from `from`. A terminal wraps when the
@@ -68,10 +87,10 @@ impl Screen {
         }
     }
 
-    /// Where the cursor and the end of the line belong.
-    fn layout(&self, editor: &Editor) -> (Place, Place) {
+    /// Where the cursor and the end of the line belong, behind `prompt`.
+    fn layout(&self, prompt: &str, editor: &Editor) -> (Place, Place) {
         let (before, after) = editor.line().split_at(editor.cursor());
-        let start = self.advance(Place::default(), self.prompt.chars());
+        let start = self.advance(Place::default(), prompt.chars());
         let cursor = self.advance(start, before.iter().copied());
         let end = self.settled(self.advance(cursor, after.iter().copied()));
         // A wide character that does not fit takes the cursor along.
@@ -87,9 +106,9 @@ impl Screen {
 
     /// Removes the prompt and the line from the window.
     pub(super) fn erase(&mut self, out: &mut String) {
-        if let Some(place) = self.drawn.take() {
+        if let Some(drawn) = self.drawn.take() {
             out.push('\r');
-            up(place.row, out);
+            up(drawn.cursor.row, out);
             out.push_str("\u{1b}[J");
         }
     }
@@ -97,9 +116,10 @@ impl Screen {
     /// Draws prompt and line; whatever was drawn before is replaced.
     pub(super) fn draw(&mut self, editor: &Editor, out: &mut String) {
         self.erase(out);
-        let (cursor, end) = self.layout(editor);
+        let prompt = self.prompt(editor);
+        let (cursor, end) = self.layout(&prompt, editor);
         out.push_str("\u{1b}[1;36m");
-        out.push_str(&self.prompt);
+        out.push_str(&prompt);
         out.push_str("\u{1b}[0m");
         out.extend(editor.line());
         if end.column == 0 && end.row > 0 {
@@ -109,16 +129,16 @@ impl Screen {
         up(end.row - cursor.row, out);
         out.push('\r');
         right(cursor.column, out);
-        self.drawn = Some(cursor);
+        self.drawn = Some(Drawn { prompt, cursor });
     }
 
     /// Leaves the line as it stands, with `mark` behind it, and goes below it.
     pub(super) fn leave(&mut self, editor: &Editor, mark: &str, out: &mut String) {
-        let Some(place) = self.drawn.take() else {
+        let Some(drawn) = self.drawn.take() else {
             return;
         };
-        let (_, end) = self.layout(editor);
-        let rows = end.row.saturating_sub(place.row);
+        let (_, end) = self.layout(&drawn.prompt, editor);
+        let rows = end.row.saturating_sub(drawn.cursor.row);
         out.push('\r');
         if rows > 0 {
             // Writing to a String cannot fail.
@@ -131,14 +151,14 @@ impl Screen {
         }
     }
 
-    /// Where the cursor is, to be given to [`Screen::restore`].
-    pub(super) fn drawn(&self) -> Option<Place> {
-        self.drawn
+    /// What is drawn, to be given to [`Screen::restore`].
+    pub(super) fn drawn(&self) -> Option<Drawn> {
+        self.drawn.clone()
     }
 
     /// Takes back what was drawn but not sent; `None` = the cursor is on an
     /// empty row.
-    pub(super) fn restore(&mut self, drawn: Option<Place>) {
+    pub(super) fn restore(&mut self, drawn: Option<Drawn>) {
         self.drawn = drawn;
     }
 
@@ -153,8 +173,9 @@ impl Screen {
     /// cursor is where the new width puts it.
     pub(super) fn resize(&mut self, size: TerminalSize, editor: &Editor, out: &mut String) {
         self.columns = usize::from(size.columns.max(MIN_COLUMNS));
-        if self.drawn.is_some() {
-            self.drawn = Some(self.layout(editor).0);
+        if let Some(mut drawn) = self.drawn.take() {
+            drawn.cursor = self.layout(&drawn.prompt, editor).0;
+            self.drawn = Some(drawn);
             self.draw(editor, out);
         }
     }

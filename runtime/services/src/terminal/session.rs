@@ -3,30 +3,35 @@
 //! Owns the editor and the screen. Output goes through a bounded queue of
 //! pieces of bounded size. Its last [`ECHO_RESERVE`] places are for the echo
 //! of keys, for which the task waits; output of processes takes only the
-//! others and is counted as lost when there is no room.
+//! others and is counted as lost when there is no room. Messages, at
+//! verbosity 3, take what prints leave.
+
+mod hold;
+mod show;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use lifecycle::TokenBucket;
 use node_api::{StopReason, TerminalInput, TerminalSize};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
+use self::hold::Hold;
+pub(super) use self::show::printable;
 use super::editor::{Action, Editor};
-use super::filter::harmless;
 use super::keys::{Key, Keys};
 use super::screen::Screen;
+use super::verbosity::{Command, EVERYTHING, Overrides};
 use super::{FAREWELL_TIME, Terminal, farewell};
-use crate::{Delivery, NodeEvent};
+use crate::{Delivery, NodeEvent, Sighting, TrafficWatch};
 
 /// Places of the output queue that process output does not take.
 const ECHO_RESERVE: usize = 32;
-/// Largest piece of output, bytes.
-const PIECE: usize = 16 << 10;
-/// Longest single print, bytes; the rest is cut with a note.
-const MAX_PRINT: usize = 1 << 20;
-/// Highest verbosity.
-const MAX_VERBOSITY: u8 = 3;
+/// After this an escape that nothing followed was the key itself.
+const ESCAPE_TIME: Duration = Duration::from_millis(100);
 
 /// See the module's documentation.
 pub(super) struct Session {
@@ -34,13 +39,26 @@ pub(super) struct Session {
     input: mpsc::Receiver<TerminalInput>,
     output: mpsc::Sender<Bytes>,
     events: broadcast::Receiver<NodeEvent>,
+    /// While messages are to be shown.
+    traffic: Option<TrafficWatch>,
+    overrides: watch::Receiver<Arc<Overrides>>,
     closing: watch::Receiver<Option<StopReason>>,
     keys: Keys,
+    /// When an escape becomes a key.
+    escape_due: Option<Instant>,
     editor: Editor,
     screen: Screen,
     verbosity: u8,
+    /// Output that waits for the person.
+    held: Option<Hold>,
+    /// Whether the prompt tells another number than is held.
+    stale: bool,
     /// Prints that found no room since the last note.
     lost: u64,
+    /// The same of messages.
+    unseen: u64,
+    /// How many messages may be shown.
+    pace: TokenBucket,
 }
 
 /// Whether the session goes on.
@@ -58,15 +76,22 @@ impl Session {
     ) -> Self {
         Self {
             events: terminal.port.events(),
+            traffic: None,
+            overrides: terminal.verbosity.subscribe(),
             closing: terminal.closing.subscribe(),
             screen: Screen::new(terminal.port.our(), size),
             terminal,
             input,
             output,
             keys: Keys::default(),
+            escape_due: None,
             editor: Editor::default(),
             verbosity: 0,
+            held: None,
+            stale: false,
             lost: 0,
+            unseen: 0,
+            pace: TokenBucket::new(show::PACE, Instant::now()),
         }
     }
 
@@ -97,6 +122,7 @@ impl Session {
         if !self.echo(out).await {
             return;
         }
+        self.watch_what_is_shown();
         let output = self.output.clone();
         let many = output.max_capacity() / 2;
         loop {
@@ -108,6 +134,11 @@ impl Session {
                         return;
                     },
                 },
+                () = at(self.escape_due), if self.escape_due.is_some() => {
+                    if let Flow::End = self.escape().await {
+                        return;
+                    }
+                }
                 room = output.reserve_many(many), if self.lost > 0 => {
                     if room.is_err() {
                         return;
@@ -116,79 +147,42 @@ impl Session {
                     self.note_loss();
                 }
                 () = output.closed() => return,
+                changed = self.overrides.changed() => match changed {
+                    Ok(()) => self.watch_what_is_shown(),
+                    Err(_) => return,
+                },
                 event = self.events.recv() => match event {
                     Ok(event) => self.show(&event),
-                    Err(RecvError::Lagged(count)) => self.lost += count,
+                    Err(RecvError::Lagged(count)) => self.lose(count),
                     Err(RecvError::Closed) => return,
                 },
+                sighting = next(&mut self.traffic) => match sighting {
+                    Ok(sighting) => self.show_message(&sighting),
+                    Err(RecvError::Lagged(count)) => self.unseen += count,
+                    Err(RecvError::Closed) => self.traffic = None,
+                },
+                room = output.reserve_many(ECHO_RESERVE + 1), if self.stale => {
+                    if room.is_err() {
+                        return;
+                    }
+                    drop(room);
+                    self.refresh();
+                }
             }
         }
     }
 
-    /// Sends what a key press caused; waits for a slow reader. Returns
-    /// whether there still is one.
-    async fn echo(&self, out: String) -> bool {
-        for piece in pieces(out) {
-            if self.output.send(piece).await.is_err() {
-                return false;
+    /// Watches messages while this terminal, or what is said about a process,
+    /// asks for them.
+    fn watch_what_is_shown(&mut self) {
+        let wanted = self.verbosity >= EVERYTHING || self.overrides.borrow().want_messages();
+        match (wanted, &self.traffic) {
+            (true, None) => self.traffic = Some(self.terminal.port.watch_traffic()),
+            (false, Some(_)) => {
+                self.traffic = None;
+                self.unseen = 0;
             }
-        }
-        true
-    }
-
-    /// Sends process output if there is room for all of it.
-    fn offer(&self, out: String) -> bool {
-        let pieces = pieces(out);
-        let room = self.output.capacity().saturating_sub(ECHO_RESERVE);
-        if pieces.len() > room {
-            return false;
-        }
-        for piece in pieces {
-            if self.output.try_send(piece).is_err() {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn note_loss(&mut self) {
-        let note = format!(
-            "\u{1b}[2m[{} prints were not shown: this terminal reads too slowly]\u{1b}[0m",
-            std::mem::take(&mut self.lost)
-        );
-        self.print(&note);
-    }
-
-    fn show(&mut self, event: &NodeEvent) {
-        let NodeEvent::Print {
-            source,
-            verbosity,
-            text,
-        } = event
-        else {
-            return;
-        };
-        if *verbosity > self.verbosity {
-            return;
-        }
-        let text = printable(text);
-        if source.package() == "terminal" && source.publisher() == "sys" {
-            self.print(&text);
-        } else {
-            let named = format!("{}:{}: {text}", source.package(), source.publisher());
-            self.print(&named);
-        }
-    }
-
-    /// Puts harmless text above the prompt, or counts it as lost.
-    fn print(&mut self, text: &str) {
-        let mut out = String::with_capacity(text.len() + 256);
-        let before = self.screen.drawn();
-        self.screen.print(text, &self.editor, &mut out);
-        if !self.offer(out) {
-            // Nothing was sent, so the prompt is where it was.
-            self.screen.restore(before);
-            self.lost += 1;
+            _ => {}
         }
     }
 
@@ -201,54 +195,81 @@ impl Session {
                 return self.flow(out).await;
             }
         };
-        let mut out = String::new();
-        let mut changed = false;
+        let mut pressed = Pressed::default();
         for byte in bytes {
-            let Some(key) = self.keys.push(byte) else {
-                continue;
-            };
-            let mark = match key {
-                Key::Enter => Some(""),
-                Key::Ctrl('c') => Some("^C"),
-                _ => None,
-            };
-            if let Some(mark) = mark {
-                // The line stays on the screen as it is now.
-                if changed {
-                    self.screen.draw(&self.editor, &mut out);
-                }
-                self.screen.leave(&self.editor, mark, &mut out);
-            }
-            let editor = &mut self.editor;
-            let history = &self.terminal.history;
-            match history.with(|lines| editor.press(key, lines)) {
-                Action::None => changed = true,
-                Action::Bell => out.push('\u{7}'),
-                Action::ClearScreen => self.screen.clear(&self.editor, &mut out),
-                Action::Leave => {
-                    out.push_str("\r\n");
-                    self.echo(out).await;
-                    return Flow::End;
-                }
-                Action::Cancelled => changed = true,
-                Action::CycleVerbosity => {
-                    self.verbosity = (self.verbosity + 1) % (MAX_VERBOSITY + 1);
-                    let note = format!("verbosity {}", self.verbosity);
-                    self.screen.print(&note, &self.editor, &mut out);
-                }
-                Action::Line(line) => {
-                    changed = true;
-                    if let Flow::End = self.enter(&line, &mut out) {
-                        self.echo(out).await;
-                        return Flow::End;
-                    }
-                }
+            if let Some(key) = self.keys.push(byte)
+                && let Flow::End = self.press(key, &mut pressed).await
+            {
+                self.echo(pressed.out).await;
+                return Flow::End;
             }
         }
-        if changed {
-            self.screen.draw(&self.editor, &mut out);
+        let waits = self.editor.is_searching() && self.keys.is_escape_pending();
+        self.escape_due = waits.then(|| Instant::now() + ESCAPE_TIME);
+        self.pressed(pressed).await
+    }
+
+    /// Nothing has followed an escape.
+    async fn escape(&mut self) -> Flow {
+        self.escape_due = None;
+        let mut pressed = Pressed::default();
+        if let Some(key) = self.keys.take_escape() {
+            self.press(key, &mut pressed).await;
         }
-        self.flow(out).await
+        self.pressed(pressed).await
+    }
+
+    async fn pressed(&mut self, mut pressed: Pressed) -> Flow {
+        if pressed.changed {
+            self.screen.draw(&self.editor, &mut pressed.out);
+        }
+        self.flow(pressed.out).await
+    }
+
+    async fn press(&mut self, key: Key, pressed: &mut Pressed) -> Flow {
+        if key == Key::Enter {
+            pressed.changed |= self.editor.end_search();
+        }
+        let mark = match key {
+            Key::Enter => Some(""),
+            Key::Ctrl('c') if !self.editor.is_searching() => Some("^C"),
+            _ => None,
+        };
+        let Pressed { out, changed } = pressed;
+        if let Some(mark) = mark {
+            // The line stays on the screen as it is now.
+            if *changed {
+                self.screen.draw(&self.editor, out);
+            }
+            self.screen.leave(&self.editor, mark, out);
+        }
+        let editor = &mut self.editor;
+        let history = &self.terminal.history;
+        match history.with(|lines| editor.press(key, lines)) {
+            Action::None | Action::Cancelled => *changed = true,
+            Action::Bell => {
+                *changed = true;
+                out.push('\u{7}');
+            }
+            Action::ClearScreen => self.screen.clear(&self.editor, out),
+            Action::Leave => {
+                out.push_str("\r\n");
+                return Flow::End;
+            }
+            Action::CycleVerbosity => {
+                self.verbosity = (self.verbosity + 1) % (EVERYTHING + 1);
+                self.watch_what_is_shown();
+                let note = format!("verbosity {}", self.verbosity);
+                self.screen.print(&note, &self.editor, out);
+            }
+            Action::Step => self.step(out),
+            Action::Resume => self.resume(out),
+            Action::Line(line) => {
+                *changed = true;
+                return self.enter(&line, out).await;
+            }
+        }
+        Flow::Go
     }
 
     async fn flow(&self, out: String) -> Flow {
@@ -260,7 +281,7 @@ impl Session {
     }
 
     /// Runs an entered line.
-    fn enter(&mut self, line: &str, out: &mut String) -> Flow {
+    async fn enter(&mut self, line: &str, out: &mut String) -> Flow {
         let line = line.trim();
         if line.is_empty() {
             return Flow::Go;
@@ -270,34 +291,54 @@ impl Session {
         }
         self.terminal.history.add(line);
         let port = &self.terminal.port;
+        if let Some(command) = Command::parse(line, port.our()) {
+            let text = match command {
+                Ok(command) => self.change_verbosity(command).await,
+                Err(text) => text,
+            };
+            out.push_str(&text.replace('\n', "\r\n"));
+            out.push_str("\r\n");
+            return Flow::Go;
+        }
         let message = self.terminal.typed(port.new_message_id(), line);
         if port.send(message) == Delivery::Refused {
             out.push_str("the terminal process does not take this line; try again\r\n");
         }
         Flow::Go
     }
+
+    async fn change_verbosity(&mut self, command: Command) -> String {
+        if let Command::Own(level) = command {
+            self.verbosity = level;
+            self.watch_what_is_shown();
+            return format!("verbosity {level}");
+        }
+        let answer = self
+            .terminal
+            .verbosity
+            .answer(command, Some(self.verbosity));
+        answer.await.unwrap_or_else(|error| error)
+    }
 }
 
-/// `text` made harmless, at most [`MAX_PRINT`] bytes of it.
-pub(super) fn printable(text: &str) -> String {
-    if text.len() <= MAX_PRINT {
-        return harmless(text);
-    }
-    let mut end = MAX_PRINT;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut cut = harmless(&text[..end]);
-    cut.push_str("\n[cut: the text is longer than 1 MiB]");
-    cut
+/// What keys have caused.
+#[derive(Default)]
+struct Pressed {
+    out: String,
+    /// Whether the line must be drawn.
+    changed: bool,
 }
 
-/// `out` in pieces of bounded size.
-fn pieces(out: String) -> Vec<Bytes> {
-    let mut rest = Bytes::from(out);
-    let mut pieces = Vec::new();
-    while !rest.is_empty() {
-        pieces.push(rest.split_to(rest.len().min(PIECE)));
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
-    pieces
+}
+
+async fn next(traffic: &mut Option<TrafficWatch>) -> Result<Arc<Sighting>, RecvError> {
+    match traffic {
+        Some(traffic) => traffic.next().await,
+        None => std::future::pending().await,
+    }
 }

@@ -82,6 +82,33 @@ pub enum Action {
     SetLen(u64),
     /// SHA-256 of a file; the cursor goes to its end.
     Hash,
+    /// Makes sure that something is there. Like the two that follow, for files
+    /// that are not reached by messages: no message says so, and no cursor is
+    /// concerned.
+    Open(OpenHow),
+    /// At most so many bytes from an offset on.
+    ReadAt {
+        /// Where.
+        offset: u64,
+        /// How many at most.
+        len: u64,
+    },
+    /// Writes at an offset, or at the end.
+    WriteAt {
+        /// Where.
+        offset: Option<u64>,
+    },
+}
+
+/// How [`Action::Open`] opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenHow {
+    /// A file is made if there is nothing.
+    pub create: bool,
+    /// It fails if there is something.
+    pub exclusive: bool,
+    /// A file is emptied.
+    pub truncate: bool,
 }
 
 /// What kind of thing is at a path.
@@ -224,6 +251,9 @@ impl Action {
             Self::Len => "Len",
             Self::SetLen(_) => "SetLen",
             Self::Hash => "Hash",
+            Self::Open(_) => "Open",
+            Self::ReadAt { .. } => "ReadAt",
+            Self::WriteAt { .. } => "WriteAt",
         }
     }
 
@@ -238,6 +268,7 @@ impl Action {
             | Self::ReadToString
             | Self::Seek(_)
             | Self::Hash
+            | Self::ReadAt { .. }
             | Self::Metadata
             | Self::Len => Need::Read,
             _ => Need::Write,

@@ -171,6 +171,9 @@ impl Disk {
             Action::Len => self.len(path),
             Action::SetLen(len) => self.set_len(path, *len),
             Action::Hash => self.hash(path),
+            Action::Open(how) => self.open_as(path, *how),
+            Action::ReadAt { offset, len } => self.read_at(path, *offset, *len),
+            Action::WriteAt { offset } => self.write_at(path, *offset, bytes()?),
         }
     }
 

@@ -16,6 +16,7 @@ mod disk;
 mod handles;
 mod jail;
 mod path;
+mod positioned;
 mod read;
 mod rights;
 mod tree;
@@ -39,7 +40,7 @@ use disk::Disk;
 use path::{Target, VfsPath};
 use rights::{Rights, drive_capability};
 
-pub use action::{Action, DirEntry, FileType, Outcome, Seek, VfsError};
+pub use action::{Action, DirEntry, FileType, OpenHow, Outcome, Seek, VfsError};
 pub use disk::Overlays;
 pub use path::PathError;
 pub use rights::Caller;

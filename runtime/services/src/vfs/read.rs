@@ -166,7 +166,7 @@ impl Disk {
     }
 }
 
-fn kind(kind: StdType) -> FileType {
+pub(super) fn kind(kind: StdType) -> FileType {
     if kind.is_symlink() {
         FileType::Symlink
     } else if kind.is_dir() {
@@ -179,7 +179,7 @@ fn kind(kind: StdType) -> FileType {
 }
 
 /// Up to `length` bytes of `file` from `offset`; less if it got shorter.
-fn read_range(file: &File, offset: u64, length: u64) -> io::Result<Bytes> {
+pub(super) fn read_range(file: &File, offset: u64, length: u64) -> io::Result<Bytes> {
     let length = usize::try_from(length).map_err(io::Error::other)?;
     let mut bytes = vec![0; length];
     let mut filled = 0;

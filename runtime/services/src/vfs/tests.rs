@@ -2,4 +2,5 @@ pub(crate) mod bench;
 mod files;
 mod hostile;
 mod messages;
+mod positioned;
 mod rights;

@@ -46,7 +46,7 @@ impl Disk {
     }
 
     /// The file at `place`, made if absent, and its length.
-    fn made(&self, place: &Place<'_>) -> Result<(File, u64), VfsError> {
+    pub(super) fn made(&self, place: &Place<'_>) -> Result<(File, u64), VfsError> {
         match place.jail.file(place.relative, Open::Write) {
             Ok(file) => {
                 let len = file.metadata()?.len();
@@ -147,15 +147,27 @@ impl Disk {
         let _tree = self.tree.read();
         let _stripe = self.stripe(path);
         let (file, cursor) = self.handle(path)?;
+        let end = self.write_into(&file, bytes, |len| start(cursor, len))?;
+        self.handles.seek(path.as_str(), end);
+        Ok(Outcome::Done)
+    }
+
+    /// Writes `bytes` where `start` says, given the length; where they end.
+    /// Under the path's stripe.
+    pub(super) fn write_into(
+        &self,
+        file: &File,
+        bytes: &Bytes,
+        start: impl FnOnce(u64) -> u64,
+    ) -> Result<u64, VfsError> {
         let len = file.metadata()?.len();
-        let start = start(cursor, len);
+        let start = start(len);
         let end = start.saturating_add(bytes.len() as u64);
         let charge = self.quota.charge(end.saturating_sub(len))?;
         let written = file.write_all_at(bytes, start);
-        self.settle(charge, &file, len)?;
+        self.settle(charge, file, len)?;
         written?;
-        self.handles.seek(path.as_str(), end);
-        Ok(Outcome::Done)
+        Ok(end)
     }
 
     pub(crate) fn set_len(&self, path: &VfsPath, len: u64) -> Result<Outcome, VfsError> {

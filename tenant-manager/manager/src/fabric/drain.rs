@@ -66,15 +66,16 @@ async fn run(open: &Open, from: &Peer) {
             continue;
         };
         let delivered = deliver(open, from, parcel).await;
-        fabric.settle(way, cost);
+        fabric.settle(way, cost, delivered.as_ref().map_or(None, |taken| *taken));
         if let Err(Gone(kind)) = delivered {
             return fabric.give_up(way, kind);
         }
     }
 }
 
-/// Delivers one message, or finds that nobody will take it.
-async fn deliver(open: &Open, from: &Peer, parcel: Parcel) -> Result<(), Gone> {
+/// Delivers one message, or finds that nobody will take it. Whether its
+/// process took it, where that tells something about the process.
+async fn deliver(open: &Open, from: &Peer, parcel: Parcel) -> Result<Option<bool>, Gone> {
     let Parcel {
         mut message,
         receipt,
@@ -96,17 +97,17 @@ async fn deliver(open: &Open, from: &Peer, parcel: Parcel) -> Result<(), Gone> {
                             continue;
                         }
                         fail(receipt, SendErrorKind::Timeout);
-                        return Ok(());
+                        return Ok(None);
                     }
                     done @ (Ingress::Taken | Ingress::Refused) => {
                         note(&done);
-                        return Ok(());
+                        return Ok(matches!(done, Ingress::Taken).then_some(true));
                     }
                 }
                 node
             }
             // A response that comes too late.
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(None),
             Err(Gone(kind)) => {
                 fail(receipt, kind);
                 return Err(Gone(kind));
@@ -116,7 +117,7 @@ async fn deliver(open: &Open, from: &Peer, parcel: Parcel) -> Result<(), Gone> {
             Ingress::Stopping(back) => message = back,
             done => {
                 note(&done);
-                return Ok(());
+                return Ok(Some(matches!(done, Ingress::Taken)));
             }
         }
     }

@@ -6,7 +6,8 @@
 //! thus holds up nobody else. Invariants: what leaves a lane leaves in the order
 //! in which it came; a message counts until it is settled; no pair of nodes,
 //! sender, receiver nor the host as a whole holds more than its bounds, but for
-//! a little that each sender may always have.
+//! a little that each sender may always have. Where a bound is reached, room
+//! is worth waiting for as long as none of the lanes in it is stuck.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -83,6 +84,29 @@ struct Lane {
     parcels: VecDeque<(Parcel, usize)>,
     /// With the one that is being delivered.
     load: Load,
+    /// Its process did not take the last one, and had time to.
+    stuck: bool,
+}
+
+/// Whose load is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Bound {
+    Pair(Pair),
+    Sender(TenantId),
+    Receiver(TenantId),
+    Host,
+}
+
+impl Bound {
+    /// The bounds within which a lane between these two is.
+    pub(super) fn all(pair: Pair) -> [Self; 4] {
+        [
+            Self::Pair(pair),
+            Self::Sender(pair.from),
+            Self::Receiver(pair.to),
+            Self::Host,
+        ]
+    }
 }
 
 /// What became of a parcel.
@@ -104,6 +128,8 @@ pub(super) struct Lanes {
     senders: HashMap<TenantId, Load>,
     receivers: HashMap<TenantId, Load>,
     host: Load,
+    /// How many lanes are stuck.
+    stuck: HashMap<Bound, usize>,
 }
 
 impl Lanes {
@@ -116,7 +142,7 @@ impl Lanes {
     /// room it is dropped.
     pub(super) fn push(&mut self, way: &Way, parcel: Parcel) -> Queued {
         let cost = parcel.message.cost();
-        if !self.has_room(way.pair, cost) {
+        if self.full(way.pair, cost).is_some() {
             return Queued::Full;
         }
         let queued = if self.is_open(way) {
@@ -134,13 +160,43 @@ impl Lanes {
         queued
     }
 
-    fn has_room(&self, pair: Pair, cost: usize) -> bool {
+    /// The bound in which there is no room for a message of `cost`.
+    pub(super) fn full(&self, pair: Pair, cost: usize) -> Option<Bound> {
         let of = |load: Option<&Load>| load.copied().unwrap_or_default();
         let sender = of(self.senders.get(&pair.from));
-        of(self.pairs.get(&pair)).has_room(cost, PAIR)
-            && sender.has_room(cost, SENDER)
-            && of(self.receivers.get(&pair.to)).has_room(cost, RECEIVER)
-            && (self.host.has_room(cost, HOST) || sender.has_room(cost, ALWAYS))
+        Bound::all(pair).into_iter().find(|bound| !match bound {
+            Bound::Pair(pair) => of(self.pairs.get(pair)).has_room(cost, PAIR),
+            Bound::Sender(_) => sender.has_room(cost, SENDER),
+            Bound::Receiver(to) => of(self.receivers.get(to)).has_room(cost, RECEIVER),
+            Bound::Host => self.host.has_room(cost, HOST) || sender.has_room(cost, ALWAYS),
+        })
+    }
+
+    /// Whether there will be room within `bound` before long, as far as one
+    /// can tell.
+    pub(super) fn is_moving(&self, bound: Bound) -> bool {
+        !self.stuck.contains_key(&bound)
+    }
+
+    /// Takes note whether the process at the end of a lane takes what it is
+    /// sent.
+    pub(super) fn mark(&mut self, way: &Way, stuck: bool) {
+        let Some(lane) = self.lanes.get_mut(way) else {
+            return;
+        };
+        if std::mem::replace(&mut lane.stuck, stuck) == stuck {
+            return;
+        }
+        for bound in Bound::all(way.pair) {
+            if stuck {
+                *self.stuck.entry(bound).or_default() += 1;
+            } else if let Entry::Occupied(mut lanes) = self.stuck.entry(bound) {
+                *lanes.get_mut() -= 1;
+                if *lanes.get() == 0 {
+                    lanes.remove();
+                }
+            }
+        }
     }
 
     /// The next parcel and what to settle once it is delivered.
@@ -168,6 +224,7 @@ impl Lanes {
 
     /// Closes the lane and gives back what waits in it.
     pub(super) fn close(&mut self, way: &Way) -> Vec<Parcel> {
+        self.mark(way, false);
         let Some(lane) = self.lanes.remove(way) else {
             return Vec::new();
         };
@@ -193,145 +250,5 @@ fn lighten<K: Eq + Hash>(loads: &mut HashMap<K, Load>, of: K, items: usize, byte
 }
 
 #[cfg(test)]
-mod tests {
-    use node_types::{Blob, KernelMessage, Message, MessageId, Request};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn tenant(number: u8) -> TenantId {
-        TenantId::from_random([number; 16])
-    }
-
-    fn way(from: u8, to: u8) -> Way {
-        way_to(from, to, "a:b:c")
-    }
-
-    fn way_to(from: u8, to: u8, process: &str) -> Way {
-        Way {
-            pair: Pair {
-                from: tenant(from),
-                to: tenant(to),
-            },
-            process: process.parse().unwrap(),
-        }
-    }
-
-    fn parcel(number: u64, bytes: usize) -> Parcel {
-        let message = KernelMessage {
-            id: MessageId(number),
-            source: "a.dev@a:b:c".parse().unwrap(),
-            target: "b.dev@a:b:c".parse().unwrap(),
-            rsvp: None,
-            message: Message::Request(Request::default()),
-            lazy_load_blob: Some(Blob {
-                mime: None,
-                bytes: vec![0; bytes].into(),
-            }),
-        };
-        Parcel {
-            message: PeerMessage::new(message).unwrap(),
-            receipt: Receipt::none(),
-        }
-    }
-
-    #[test]
-    fn a_lane_has_bounds_and_so_have_sender_and_receiver() {
-        const LARGE: usize = 10 * MIB - 1024;
-        let mut lanes = Lanes::default();
-        assert_eq!(lanes.push(&way(1, 2), parcel(0, LARGE)), Queued::First);
-        assert_eq!(lanes.push(&way(1, 2), parcel(0, 3 * MIB)), Queued::Full);
-        assert_eq!(lanes.push(&way(1, 3), parcel(0, LARGE)), Queued::First);
-        assert_eq!(lanes.push(&way(1, 4), parcel(0, LARGE)), Queued::First);
-        assert_eq!(lanes.push(&way(1, 5), parcel(0, 3 * MIB)), Queued::Full);
-        assert_eq!(lanes.push(&way(6, 2), parcel(0, LARGE)), Queued::First);
-        assert_eq!(lanes.push(&way(7, 2), parcel(0, LARGE)), Queued::First);
-        assert_eq!(lanes.push(&way(8, 2), parcel(0, 3 * MIB)), Queued::Full);
-        for number in 0..PAIR.items as u64 {
-            assert_ne!(lanes.push(&way(9, 10), parcel(number, 0)), Queued::Full);
-        }
-        assert_eq!(lanes.push(&way(9, 10), parcel(0, 0)), Queued::Full);
-        // One in delivery still counts.
-        let (_, cost) = lanes.take(&way(9, 10)).unwrap();
-        assert_eq!(lanes.push(&way(9, 10), parcel(0, 0)), Queued::Full);
-        lanes.settle(&way(9, 10), cost);
-        assert_eq!(lanes.push(&way(9, 10), parcel(0, 0)), Queued::Behind);
-    }
-
-    #[test]
-    fn two_nodes_have_one_bound_however_many_processes_there_are() {
-        let mut lanes = Lanes::default();
-        for number in 0..PAIR.items as u64 {
-            let way = way_to(1, 2, &format!("p{number}:b:c"));
-            assert_eq!(lanes.push(&way, parcel(number, 0)), Queued::First);
-        }
-        let another = way_to(1, 2, "another:b:c");
-        assert_eq!(lanes.push(&another, parcel(0, 0)), Queued::Full);
-    }
-
-    #[test]
-    fn a_full_host_leaves_everybody_a_little() {
-        let mut lanes = Lanes::default();
-        for size in [10 * MIB - 1024, MIB, 64 << 10, 4 << 10, 100] {
-            for number in 0..26 {
-                while lanes.push(&way(number, number + 100), parcel(0, size)) != Queued::Full {}
-            }
-        }
-        assert!(lanes.host.bytes > HOST.bytes - 1000);
-        assert_eq!(lanes.push(&way(99, 200), parcel(0, MIB)), Queued::Full);
-        for small in 0..ALWAYS.items as u64 {
-            assert_ne!(lanes.push(&way(99, 200), parcel(small, 100)), Queued::Full);
-        }
-        assert_eq!(lanes.push(&way(99, 200), parcel(0, 100)), Queued::Full);
-    }
-
-    proptest! {
-        /// Whatever is done in whatever order, each lane is first in, first
-        /// out, and in the end nothing is counted that is not there.
-        #[test]
-        fn lanes_keep_order_and_their_books(
-            steps in prop::collection::vec(
-                (0..4u8, 0..3u8, 0..3u8, any::<bool>(), 0..100_000usize),
-                0..200,
-            ),
-        ) {
-            let mut lanes = Lanes::default();
-            let mut model: HashMap<Way, VecDeque<u64>> = HashMap::new();
-            let mut number = 0;
-            for (step, from, to, other, bytes) in steps {
-                let way = way_to(from, to, if other { "x:b:c" } else { "a:b:c" });
-                match step {
-                    0 | 1 => {
-                        number += 1;
-                        let open = lanes.is_open(&way);
-                        let wanted = if open { Queued::Behind } else { Queued::First };
-                        prop_assert_eq!(lanes.push(&way, parcel(number, bytes)), wanted);
-                        model.entry(way.clone()).or_default().push_back(number);
-                    }
-                    2 => {
-                        let wanted = model.get_mut(&way).and_then(VecDeque::pop_front);
-                        let got = lanes.take(&way);
-                        prop_assert_eq!(got.as_ref().map(|(got, _)| got.message.id().0), wanted);
-                        if let Some((_, cost)) = got {
-                            lanes.settle(&way, cost);
-                        }
-                    }
-                    _ => {
-                        let empty = model.get(&way).is_none_or(VecDeque::is_empty);
-                        prop_assert_eq!(lanes.finish(&way), empty);
-                        prop_assert_eq!(lanes.is_open(&way), !empty);
-                    }
-                }
-            }
-            for way in lanes.lanes.keys().cloned().collect::<Vec<_>>() {
-                let waiting: Vec<u64> =
-                    lanes.close(&way).iter().map(|left| left.message.id().0).collect();
-                let wanted: Vec<u64> = model.remove(&way).unwrap_or_default().into();
-                prop_assert_eq!(waiting, wanted);
-            }
-            prop_assert_eq!(lanes.host, Load::default());
-            prop_assert!(lanes.senders.is_empty() && lanes.receivers.is_empty());
-            prop_assert!(lanes.pairs.is_empty());
-        }
-    }
-}
+#[path = "lanes_tests.rs"]
+mod tests;

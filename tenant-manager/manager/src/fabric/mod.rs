@@ -7,15 +7,17 @@
 //! ([`drain`]); that wakes the node.
 //!
 //! Invariants: who sent a message is what the port says; messages of one node to
-//! one process keep their order; nothing waits without bound, and a
-//! message that finds no room is dropped, which its sender sees as its own
-//! timeout; nobody holds another node's lease while waiting. A node that is
-//! unknown, stopped, archived or failing is offline. Lanes end with the
-//! manager's tasks.
+//! one process keep their order; nothing waits without bound; nobody holds
+//! another node's lease while waiting. A message that finds no room stays with
+//! its sender if that can wait and the receiver takes messages at all
+//! ([`room`]); otherwise it is dropped, which its sender sees as its own
+//! timeout. A node that is unknown, stopped, archived or failing is offline.
+//! Lanes end with the manager's tasks.
 
 mod drain;
 mod lanes;
 mod port;
+mod room;
 
 use node_api::Receipt;
 use node_types::SendErrorKind;
@@ -24,6 +26,7 @@ use tenant_model::DesiredState;
 use tokio::time::Instant;
 
 use self::lanes::{Lanes, Parcel, Queued, Way};
+use self::room::{Room, Rooms};
 use crate::tenant::Tenant;
 
 pub(crate) use self::drain::WAKES;
@@ -32,33 +35,73 @@ pub(crate) use self::port::Port;
 /// The lanes of the host.
 #[derive(Debug, Default)]
 pub(crate) struct Fabric {
-    lanes: Mutex<Lanes>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: Lanes,
+    rooms: Rooms,
+}
+
+/// A parcel that found no room.
+struct Crowded {
+    parcel: Parcel,
+    /// Where to wait for it, if that is of use.
+    room: Option<Room>,
 }
 
 impl Fabric {
     fn is_open(&self, way: &Way) -> bool {
-        self.lanes.lock().is_open(way)
+        self.state.lock().lanes.is_open(way)
     }
 
     fn push(&self, way: &Way, parcel: Parcel) -> Queued {
-        self.lanes.lock().push(way, parcel)
+        self.state.lock().lanes.push(way, parcel)
+    }
+
+    #[expect(
+        clippy::result_large_err,
+        reason = "what comes back is sent again: a box would be one more copy"
+    )]
+    fn push_or_wait(&self, way: &Way, parcel: Parcel) -> Result<Queued, Crowded> {
+        let State { lanes, rooms } = &mut *self.state.lock();
+        match lanes.full(way.pair, parcel.message.cost()) {
+            None => Ok(lanes.push(way, parcel)),
+            Some(bound) => {
+                let room = lanes.is_moving(bound).then(|| rooms.wait(bound));
+                Err(Crowded { parcel, room })
+            }
+        }
     }
 
     fn take(&self, way: &Way) -> Option<(Parcel, usize)> {
-        self.lanes.lock().take(way)
+        self.state.lock().lanes.take(way)
     }
 
-    fn settle(&self, way: &Way, cost: usize) {
-        self.lanes.lock().settle(way, cost);
+    /// A parcel has left its lane; whether its process took it, where that
+    /// tells something about the process.
+    fn settle(&self, way: &Way, cost: usize, taken: Option<bool>) {
+        let State { lanes, rooms } = &mut *self.state.lock();
+        if let Some(taken) = taken {
+            lanes.mark(way, !taken);
+        }
+        lanes.settle(way, cost);
+        rooms.open(way.pair);
     }
 
     fn finish(&self, way: &Way) -> bool {
-        self.lanes.lock().finish(way)
+        self.state.lock().lanes.finish(way)
     }
 
     /// Gives up what waits in a lane.
     fn give_up(&self, way: &Way, kind: SendErrorKind) {
-        let left = self.lanes.lock().close(way);
+        let left = {
+            let State { lanes, rooms } = &mut *self.state.lock();
+            let left = lanes.close(way);
+            rooms.open(way.pair);
+            left
+        };
         // Told without the lock: senders do as they like.
         for Parcel { receipt, .. } in left {
             fail(receipt, kind);

@@ -3,12 +3,14 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 
-use node_api::{Handover, Ingress, Peer, PeerIdentity, Receipt, Transport};
+use futures::FutureExt as _;
+use node_api::{Departure, Handover, Ingress, Peer, PeerIdentity, Receipt, Transport};
 use node_types::{Message, NodeName, PeerMessage};
 use tenant_model::{DesiredState, TenantId};
 
 use super::lanes::{Pair, Parcel, Queued, Way};
-use super::{count, drain, may_be_woken, may_run};
+use super::room::Room;
+use super::{Crowded, count, drain, may_be_woken, may_run};
 use crate::manager::Inner;
 use crate::slots::{Entry, TenantNode};
 use crate::tenant::Tenant;
@@ -82,23 +84,86 @@ impl Port {
         }
     }
 
-    /// Has the message wait for its turn.
-    fn queue(
-        &self,
-        inner: &Arc<Inner>,
-        receiver: &Arc<Tenant>,
-        message: PeerMessage,
-        receipt: Receipt,
-    ) {
-        let way = self.way(receiver, &message);
-        match inner.fabric.push(&way, Parcel { message, receipt }) {
-            Queued::First => {
-                count("queued");
-                drain::begin(inner, way, self.peer.clone());
+    /// The receiver of a message, and the message if it has to wait.
+    fn try_send(&self, inner: &Inner, message: PeerMessage) -> Tried {
+        let receiver = inner.registry.read().named(&message.target().node);
+        let receiver = receiver.filter(|known| known.id != self.tenant && may_run(known));
+        let Some(receiver) = receiver else {
+            count("offline");
+            return Tried::Done(Handover::Offline);
+        };
+        match self.deliver(inner, &receiver, message) {
+            Ok(handover) => {
+                if handover == Handover::Offline {
+                    count("offline");
+                }
+                Tried::Done(handover)
             }
-            Queued::Behind => count("queued"),
-            // As from the network: lost, and the sender's own time runs out.
-            Queued::Full => count("dropped"),
+            Err(message) => Tried::Behind(self.way(&receiver, &message), message),
+        }
+    }
+}
+
+/// What came of a message at once.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, into its lane: a box would cost more"
+)]
+enum Tried {
+    Done(Handover),
+    /// It belongs at the end of this lane.
+    Behind(Way, PeerMessage),
+}
+
+/// A message is in its lane, or lost.
+fn queued(inner: &Arc<Inner>, way: Way, from: &Peer, queued: &Queued) {
+    match queued {
+        Queued::First => {
+            count("queued");
+            drain::begin(inner, way, from.clone());
+        }
+        Queued::Behind => count("queued"),
+        // As from the network: lost, and the sender's own time runs out.
+        Queued::Full => count("dropped"),
+    }
+}
+
+/// Queues a message once there is room for it, unless that stops coming.
+///
+/// # Cancel-Safety
+/// Safe, but the message is lost.
+async fn when_room(
+    inner: Weak<Inner>,
+    from: Peer,
+    way: Way,
+    mut parcel: Parcel,
+    mut room: Room,
+) -> Handover {
+    loop {
+        room.opens().await;
+        let Some(inner) = inner.upgrade() else {
+            return Handover::Offline;
+        };
+        match inner.fabric.push_or_wait(&way, parcel) {
+            Ok(done) => {
+                room.pass_on();
+                queued(&inner, way, &from, &done);
+                return Handover::Accepted;
+            }
+            Err(Crowded {
+                parcel: back,
+                room: Some(next),
+            }) => {
+                if !next.is(&room) {
+                    room.pass_on();
+                }
+                (parcel, room) = (back, next);
+            }
+            Err(Crowded { room: None, .. }) => {
+                room.pass_on();
+                count("dropped");
+                return Handover::Accepted;
+            }
         }
     }
 }
@@ -124,23 +189,38 @@ impl Transport for Port {
         let Some(inner) = self.inner.upgrade() else {
             return Handover::Offline;
         };
-        let receiver = inner.registry.read().named(&message.target().node);
-        let receiver = receiver.filter(|known| known.id != self.tenant && may_run(known));
-        let Some(receiver) = receiver else {
-            count("offline");
-            return Handover::Offline;
-        };
-        match self.deliver(&inner, &receiver, message) {
-            Ok(Handover::Offline) => {
-                count("offline");
-                Handover::Offline
-            }
-            Ok(Handover::Accepted) => Handover::Accepted,
-            Err(message) => {
-                self.queue(&inner, &receiver, message, receipt);
+        match self.try_send(&inner, message) {
+            Tried::Done(handover) => handover,
+            Tried::Behind(way, message) => {
+                let done = inner.fabric.push(&way, Parcel { message, receipt });
+                queued(&inner, way, &self.peer, &done);
                 Handover::Accepted
             }
         }
+    }
+
+    fn send_when_room(&self, message: PeerMessage, receipt: Receipt) -> Departure {
+        let Some(inner) = self.inner.upgrade() else {
+            return Departure::Done(Handover::Offline);
+        };
+        let (way, message) = match self.try_send(&inner, message) {
+            Tried::Done(handover) => return Departure::Done(handover),
+            Tried::Behind(way, message) => (way, message),
+        };
+        let parcel = Parcel { message, receipt };
+        match inner.fabric.push_or_wait(&way, parcel) {
+            Ok(done) => queued(&inner, way, &self.peer, &done),
+            Err(Crowded {
+                parcel,
+                room: Some(room),
+            }) => {
+                count("waiting");
+                let (inner, from) = (self.inner.clone(), self.peer.clone());
+                return Departure::Waiting(when_room(inner, from, way, parcel, room).boxed());
+            }
+            Err(Crowded { room: None, .. }) => count("dropped"),
+        }
+        Departure::Done(Handover::Accepted)
     }
 
     fn identity(&self, name: &NodeName) -> Option<PeerIdentity> {

@@ -190,6 +190,7 @@ impl NodeHandle for FakeNode {
             memory_bytes: 1 << 20,
             disk_bytes: 4096,
             processes: 1,
+            ..NodeUsage::default()
         }
     }
 

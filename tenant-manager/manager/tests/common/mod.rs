@@ -1,6 +1,10 @@
 //! A manager on fakes, for tests of the life of nodes.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "a test may, and each uses its part"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

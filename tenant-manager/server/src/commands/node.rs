@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::commands::{say, with_database, with_tasks};
 use crate::config::Config;
+use crate::control;
 
 /// How often a followed log is looked at: it is written by another process.
 const LOOK: Duration = Duration::from_millis(300);
@@ -47,6 +48,17 @@ pub fn logs(config: &Config, label: &str, wanted: Wanted) -> anyhow::Result<()> 
     let tenant = find(config, &label)?;
     let dir = log_dir(data, tenant);
     with_tasks(async |tasks| print(&dir, wanted, tasks).await)
+}
+
+/// Prints what the node with `label` uses.
+///
+/// # Errors
+/// No such node, or no host runs on the data directory.
+pub fn usage(config: &Config, label: &str, history: bool) -> anyhow::Result<()> {
+    let label = Label::parse(label)?;
+    let history = if history { " history" } else { "" };
+    let text = control::ask(&config.data_dir, &format!("usage {label}{history}"))?;
+    say(text.trim_end())
 }
 
 fn find(config: &Config, label: &Label) -> anyhow::Result<TenantId> {

@@ -8,6 +8,7 @@ pub(super) mod names;
 pub(super) mod nodes;
 pub(super) mod sessions;
 pub(super) mod ssh_password;
+pub(super) mod usage;
 
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ pub(super) fn operations() -> Vec<Operation> {
             post(access::set_password),
         ),
         operation("get", "/api/v1/nodes/{label}/logs", get(logs::show)),
+        operation("get", "/api/v1/nodes/{label}/usage", get(usage::show)),
         operation("post", "/api/v1/nodes/{label}/open", post(access::open)),
         operation(
             "get",

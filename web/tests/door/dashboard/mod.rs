@@ -9,3 +9,4 @@ mod pages;
 mod passwords;
 mod removal;
 mod sessions;
+mod usage;

@@ -17,7 +17,8 @@ use lifecycle::{TaskKind, Tasks, Timestamp};
 use node_api::{
     BoxError, ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, LoginVerifiers,
     NodeError, NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Secret,
-    StopReason, TenantKey, TerminalSession, TerminalSize, Upgrade, Visit, body, empty_body,
+    StopReason, TenantKey, TerminalSession, TerminalSize, Upgrade, UsageReport, Visit, body,
+    empty_body,
 };
 use node_types::NodeName;
 use tokio::sync::{Notify, mpsc, watch};
@@ -56,6 +57,8 @@ pub struct Control {
     pub logs: std::sync::Mutex<HashMap<String, PathBuf>>,
     /// Most bytes of a `/big` body that were made but not yet read.
     pub made: AtomicUsize,
+    /// What nodes say that they use.
+    pub report: std::sync::Mutex<Option<UsageReport>>,
 }
 
 /// Boots [`FakeNode`]s.
@@ -239,11 +242,21 @@ impl NodeHandle for FakeNode {
     }
 
     fn usage(&self) -> NodeUsage {
-        NodeUsage {
-            memory_bytes: 1000,
-            disk_bytes: 2000,
-            processes: 3,
-        }
+        self.report().node
+    }
+
+    fn report(&self) -> UsageReport {
+        let little = || UsageReport {
+            node: NodeUsage {
+                memory_bytes: 1000,
+                disk_bytes: 2000,
+                processes: 3,
+                ..NodeUsage::default()
+            },
+            ..UsageReport::default()
+        };
+        let told = self.control.report.lock().unwrap().clone();
+        told.unwrap_or_else(little)
     }
 
     fn ingress(&self, _: &node_api::Peer, _: node_types::PeerMessage) -> node_api::Ingress {

@@ -164,6 +164,12 @@ impl Store {
         vfs::simple(our, &directory, "CreateDrive", Carry::Nothing)?;
         vfs::simple(our, &directory, "RemoveDirAll", Carry::Nothing)?;
         vfs::simple(our, &directory, "CreateDrive", Carry::Nothing)?;
+        vfs::simple(
+            our,
+            &place::temporary(package),
+            "CreateDrive",
+            Carry::Nothing,
+        )?;
         vfs::fetch(our, &place::download(package, &version.hash))?;
         vfs::simple(our, &directory, "AddZip", Carry::LastBlob)?;
         place::copy(
@@ -194,7 +200,8 @@ impl Store {
         node: &NodeName,
     ) -> Result<(), String> {
         let issuers = self.known_issuers(manifest)?;
-        let drive = right::drive(node, &place::directory(package));
+        let drives = [place::directory(package), place::temporary(package)]
+            .map(|drive| right::drive(node, &drive));
         for process in manifest {
             vfs::fetch(&self.our, &process.wasm_path).map_err(text)?;
             kernel::initialize(
@@ -210,7 +217,7 @@ impl Store {
                 },
             )
             .map_err(text)?;
-            let mut rights = drive.to_vec();
+            let mut rights = drives.concat();
             if process.networking {
                 rights.push(right::network(node));
             }
@@ -254,6 +261,7 @@ impl Store {
         let stopped = self.stop_processes(package)?;
         self.leave_homepage(package, stopped);
         place::clear(&self.our, &place::directory(package));
+        place::clear(&self.our, &place::temporary(package));
         place::clear(&self.our, &place::downloads(package));
         self.state.forget(package);
         self.save();

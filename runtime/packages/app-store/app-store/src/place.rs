@@ -25,6 +25,11 @@ pub fn directory(package: &PackageId) -> String {
     manifest::package_dir(package)
 }
 
+/// The drive of `package` that its processes also reach through WASI.
+pub fn temporary(package: &PackageId) -> String {
+    format!("/{package}/tmp")
+}
+
 /// The directory of the zips of `package` that are not installed.
 pub fn downloads(package: &PackageId) -> String {
     format!("{DOWNLOADS}/{package}")

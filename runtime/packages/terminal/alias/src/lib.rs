@@ -1,39 +1,65 @@
-//! `alias NAME SCRIPT` and `alias NAME`: names a script, or forgets a name.
+//! `alias NAME SCRIPT`, `alias NAME` and `alias`: names a script, forgets a
+//! name, or lists all names.
 
-use distro_logic::{alias::Edit, line};
+use distro_logic::alias::{self, Edit};
+use distro_logic::{line, ProcessId};
 use guest::lib::Address;
 use guest::{call, local, Carry};
 use serde_json::{json, Value};
 
-guest::script!(alias);
+guest::script!(run);
 
-const USAGE: &str = "usage: alias NAME SCRIPT:PACKAGE:PUBLISHER, or alias NAME to remove it";
+const USAGE: &str = "usage: alias NAME SCRIPT:PACKAGE:PUBLISHER, alias NAME to remove it, or \
+                     alias to list all";
 
-fn alias(our: &Address, arguments: &str) -> String {
-    let (name, process) = match line::words(arguments)[..] {
-        [name] => (name, None),
-        [name, process] => (name, Some(process)),
-        _ => return USAGE.to_owned(),
+fn run(our: &Address, arguments: &str) -> String {
+    let outcome = match line::words(arguments)[..] {
+        [] => list(our),
+        [name] => edit(our, name, None),
+        [name, process] => edit(our, name, Some(process)),
+        _ => Err(USAGE.to_owned()),
     };
-    let Some(terminal) = local(our, "terminal:terminal:sys") else {
-        return "the terminal has no address".to_owned();
-    };
-    let body = json!({"EditAlias": {"alias": name, "process": process}}).to_string();
-    let answer = match call(&terminal, body.as_bytes(), Carry::Nothing, 5) {
-        Ok(answer) => answer,
-        Err(error) => return error.to_string(),
-    };
-    let outcome = serde_json::from_slice::<Value>(answer.body())
+    outcome.unwrap_or_else(|error| error)
+}
+
+/// Asks the terminal, and gives what it answers under `word`.
+fn ask(our: &Address, word: &str, request: &Value) -> Result<Value, String> {
+    let terminal = local(our, "terminal:terminal:sys")
+        .ok_or_else(|| "the terminal has no address".to_owned())?;
+    let answer = call(&terminal, request.to_string().as_bytes(), Carry::Nothing, 5)
+        .map_err(|error| error.to_string())?;
+    serde_json::from_slice::<Value>(answer.body())
         .ok()
-        .and_then(|answer| serde_json::from_value(answer.get("EditAlias")?.clone()).ok());
-    match outcome {
-        Some(Edit::AliasSet) => "alias set".to_owned(),
-        Some(Edit::AliasRemoved) => "alias removed".to_owned(),
-        Some(Edit::AliasNotFound) => format!("there is no alias {name}"),
-        Some(Edit::InvalidProcessId) => format!(
-            "alias not set: '{}' is no process id, or '{name}' no possible name; {USAGE}",
-            process.unwrap_or_default()
-        ),
-        None => "the terminal answered something unexpected".to_owned(),
+        .and_then(|mut answer| Some(answer.get_mut(word)?.take()))
+        .ok_or_else(|| "the terminal answered something unexpected".to_owned())
+}
+
+fn list(our: &Address) -> Result<String, String> {
+    let all = ask(our, "ListAliases", &json!("ListAliases"))?;
+    let mut lines = Vec::new();
+    for (name, script) in all.as_object().into_iter().flatten() {
+        lines.push(format!("{name}  {}", script.as_str().unwrap_or_default()));
     }
+    Ok(lines.join("\n"))
+}
+
+fn edit(our: &Address, name: &str, process: Option<&str>) -> Result<String, String> {
+    if let Some(process) = process {
+        alias::check_name(name).map_err(|error| format!("alias not set: {error}"))?;
+        process
+            .parse::<ProcessId>()
+            .map_err(|error| format!("alias not set: {error}; {USAGE}"))?;
+    }
+    let request = json!({"EditAlias": {"alias": name, "process": process}});
+    let outcome = ask(our, "EditAlias", &request)?;
+    Ok(match serde_json::from_value(outcome) {
+        Ok(Edit::AliasSet) => "alias set".to_owned(),
+        Ok(Edit::AliasRemoved) => "alias removed".to_owned(),
+        Ok(Edit::AliasNotFound) => format!("there is no alias {name}"),
+        Ok(Edit::InvalidProcessId) => format!(
+            "alias not set: there are {} already; remove one with alias NAME",
+            alias::MOST_CHANGES
+        ),
+        Err(_) => "the terminal answered something unexpected".to_owned(),
+    })
 }

@@ -19,43 +19,71 @@ pub fn launch(our: &Address, script: &ProcessId) -> Result<Address, String> {
     let package = script.package_id();
     let directory = manifest::package_dir(&package);
 
-    let listed = vfs::read(our, &format!("{directory}/scripts.json"))
-        .map_err(|error| format!("package {package} has no scripts that can be read ({error})"))?;
-    let entry = manifest::find_script(script.process(), &listed).map_err(text)?;
+    let listed = vfs::read(our, &format!("{directory}/scripts.json")).map_err(|error| {
+        format!("package {package} is not installed, or brings no scripts.json ({error})")
+    })?;
+    let entry = manifest::find_script(script.process(), &listed)
+        .map_err(|error| format!("package {package}: {error}"))?;
 
     let wasm_path = format!("{directory}/{}.wasm", script.process());
-    vfs::fetch(our, &wasm_path).map_err(text)?;
+    vfs::fetch(our, &wasm_path).map_err(|error| {
+        format!("package {package}: scripts.json names {script}, but its component is missing ({error})")
+    })?;
 
     let id = ProcessId::in_package(&random_name(), &package).map_err(text)?;
     // Given before the process exists, so that whoever the script talks to
     // first may already answer.
-    for grant in entry.grants() {
+    for grant in &entry.grants {
         kernel::grant(our, grant.process().as_str(), &[grant.granted(&node, &id)]);
     }
+    start(
+        our,
+        &id,
+        &wasm_path,
+        &entry,
+        &rights(&node, &terminal, &entry),
+    )
+    .inspect_err(|_| {
+        for grant in &entry.grants {
+            let given = json!({"target": grant.process().as_str(),
+                               "capabilities": [grant.granted(&node, &id)]});
+            kernel::tell(our, &json!({ "DropCapabilities": given }));
+        }
+    })?;
+    format!("{node}@{id}").parse().map_err(text)
+}
+
+/// Enters the process and runs it.
+fn start(
+    our: &Address,
+    id: &ProcessId,
+    wasm_path: &str,
+    entry: &Script,
+    capabilities: &[Value],
+) -> Result<(), String> {
     kernel::initialize(
         our,
         &kernel::Initialize {
             id: id.as_str(),
-            wasm_path: &wasm_path,
+            wasm_path,
             wit_version: entry.wit_version,
             book: false,
             on_exit: &json!("None"),
-            capabilities: &rights(&node, &terminal, &entry),
+            capabilities,
             public: entry.public,
         },
     )
     .map_err(text)?;
-    if let Err(error) = kernel::run(our, id.as_str()) {
+    kernel::run(our, id.as_str()).map_err(|error| {
         kernel::tell(our, &json!({"KillProcess": id.as_str()}));
-        return Err(text(error));
-    }
-    format!("{node}@{id}").parse().map_err(text)
+        text(error)
+    })
 }
 
 /// What the script may do from its start.
 fn rights(node: &NodeName, terminal: &ProcessId, entry: &Script) -> Vec<Value> {
     let mut rights: Vec<Value> = entry
-        .requests()
+        .requests
         .iter()
         .map(|request| request.requested(node))
         .collect();

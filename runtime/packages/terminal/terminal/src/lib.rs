@@ -44,7 +44,7 @@ fn handle(our: &Address, aliases: &mut Aliases, message: &Message) {
         Message::Request { source, body, .. }
             if source.node() == our.node() && source.package_id() == our.package_id() =>
         {
-            handle_edit(aliases, body);
+            handle_aliases(aliases, body);
         }
         // Strangers have no business here.
         Message::Request { .. } => {}
@@ -86,13 +86,18 @@ fn fail(awaited: bool, text: String) {
     }
 }
 
-fn handle_edit(aliases: &mut Aliases, body: &[u8]) {
-    let Ok(AliasRequest::EditAlias { alias, process }) = serde_json::from_slice(body) else {
-        return;
+fn handle_aliases(aliases: &mut Aliases, body: &[u8]) {
+    let (alias, process) = match serde_json::from_slice(body) {
+        Ok(AliasRequest::EditAlias { alias, process }) => (alias, process),
+        Ok(AliasRequest::ListAliases) => {
+            return respond(json!({ "ListAliases": aliases.all() }).to_string());
+        }
+        Err(_) => return,
     };
     let before = aliases.clone();
     let outcome = aliases.edit(&alias, process.as_deref());
     if *aliases != before {
+        // Saved before it is acknowledged.
         lib::set_state(&aliases.to_saved());
     }
     respond(json!({ "EditAlias": outcome }).to_string());

@@ -1,7 +1,9 @@
-//! `top [PROCESS] [-c]`: lists the node's processes.
+//! `top [PROCESS] [-c]`: lists the node's processes, what each uses, and what
+//! the node may use.
 
 use distro_logic::line;
 use distro_logic::processes::Processes;
+use distro_logic::usage;
 use distro_logic::ProcessId;
 use guest::kernel;
 use guest::lib::Address;
@@ -21,11 +23,14 @@ fn top(our: &Address, arguments: &str) -> String {
     let processes = kernel::process_map(our)
         .map_err(|error| error.to_string())
         .and_then(Processes::from_json);
+    // Without it the list is still worth something.
+    let used = kernel::usage(our).ok();
+    let used = used.and_then(|report| usage::from_json(report).ok());
     match (processes, only) {
         (Err(error), _) => error,
-        (Ok(processes), None) => processes.describe_all(with_capabilities),
+        (Ok(processes), None) => processes.describe_all(used.as_ref(), with_capabilities),
         (Ok(processes), Some(id)) => processes
-            .describe(&id, with_capabilities)
+            .describe(&id, used.as_ref(), with_capabilities)
             .unwrap_or_else(|| format!("process {id} not running")),
     }
 }

@@ -38,6 +38,11 @@ fn take_apart(request: Request) -> Option<Outgoing> {
     })
 }
 
+/// Prints for people.
+pub fn print(text: &str) {
+    raw::print_to_terminal(0, text);
+}
+
 /// Sends a request.
 pub fn send(outgoing: Outgoing) {
     // Fails only without a target or a body.

@@ -3,9 +3,15 @@
 //! calls as `api`.
 //!
 //! A request `{"run": [STEP…]}` is answered with the list of what came of each
-//! step, `{"do": [STEP…]}` only by what its steps do. Whatever else arrives
-//! between scripts is kept for the step `log`. A process whose name is
+//! step, `{"do": [STEP…]}` only by what its steps do; `{"show": [STEP…]}`, for
+//! lines at a terminal, prints the list and ends the process. Whatever else
+//! arrives between scripts is kept for the step `log`. A process whose name is
 //! `X-of-PARENT` greets its parent with its first call.
+
+#[path = "files.rs"]
+mod files;
+#[path = "measure.rs"]
+mod measure;
 
 use std::time::Instant;
 
@@ -103,12 +109,17 @@ pub fn run(our: &str) {
     let mut script = Script::default();
     loop {
         let incoming = api::receive();
+        if measure::serve(&incoming) {
+            continue;
+        }
         let asked = match &incoming {
             Incoming::Request { body, .. } => serde_json::from_slice(body).unwrap_or(Value::Null),
             _ => Value::Null,
         };
         let answers = asked.get("run").is_some();
-        let Some(steps) = asked.get("run").or_else(|| asked.get("do")) else {
+        let shows = asked.get("show").is_some();
+        let steps = ["run", "do", "show"].iter().find_map(|way| asked.get(way));
+        let Some(steps) = steps else {
             if script.log.len() < MOST_LOGGED {
                 script.log.push(said::arrived(incoming));
             }
@@ -121,6 +132,9 @@ pub fn run(our: &str) {
                 Flow::Next(result) => results.push(result),
                 Flow::End => return,
             }
+        }
+        if shows {
+            return api::print(&Value::Array(results).to_string());
         }
         if answers {
             api::respond(Answer {
@@ -150,12 +164,27 @@ impl Script {
             "log" => Value::Array(std::mem::take(&mut self.log)),
             "begun" => json!(self.begun),
             "end" => return Flow::End,
-            "trap" => {
-                eprintln!("trapping as told");
-                std::process::abort();
-            }
-            _ => own(name, options),
+            "trap" | "panic" | "exit" | "exhaust" => fall(name, options),
+            _ => measure::step(name, options).unwrap_or_else(|| own(name, options)),
         })
+    }
+}
+
+/// Ends the process in one of the ways that are not a return.
+fn fall(how: &str, options: &Value) -> ! {
+    match how {
+        "panic" => panic!("panicking as told"),
+        "exit" => std::process::exit(options.as_i64().unwrap_or(0) as i32),
+        "exhaust" => {
+            let mut taken = Vec::new();
+            loop {
+                taken.push(vec![1_u8; 1 << 20]);
+            }
+        }
+        _ => {
+            eprintln!("trapping as told");
+            std::process::abort();
+        }
     }
 }
 
@@ -212,6 +241,8 @@ fn spawn(options: &Value) -> Value {
 /// Steps that concern what the process itself has.
 fn own(name: &str, options: &Value) -> Value {
     match name {
+        "temp_dir" => files::directory(),
+        "file" => files::act(options),
         "our" => api::our().map_or(json!("absent"), |our| json!(said::address_text(&our))),
         "blob" => said::blob(api::get_blob().as_ref()),
         "has_blob" => api::has_blob().map_or(json!("absent"), Value::Bool),
@@ -231,6 +262,10 @@ fn own(name: &str, options: &Value) -> Value {
         "on_exit" => said::exit_told(api::on_exit()),
         "set_on_exit" => {
             api::set_on_exit(said::exit(options));
+            Value::Null
+        }
+        "print" => {
+            api::print(options.as_str().unwrap_or_default());
             Value::Null
         }
         "capabilities" => said::capabilities(&api::our_capabilities()),

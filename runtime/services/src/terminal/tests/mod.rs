@@ -1,6 +1,8 @@
 //! Terminals as people see them, over a fake kernel.
 
 mod drawing;
+mod keys;
+mod levels;
 mod lines;
 mod sessions;
 mod vt;
@@ -25,6 +27,29 @@ struct Harness {
     inbox: queue::Sender<KernelMessage>,
     tasks: Tasks,
     store: Arc<MemoryHistory>,
+    overrides: Arc<MemoryOverrides>,
+}
+
+/// Overrides as they are kept; may be told to fail.
+#[derive(Debug, Default)]
+struct MemoryOverrides {
+    saved: parking_lot::Mutex<Option<Vec<u8>>>,
+    failing: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl OverrideStore for MemoryOverrides {
+    fn load(&self) -> Option<Vec<u8>> {
+        self.saved.lock().clone()
+    }
+
+    async fn save(&self, saved: Vec<u8>) -> Result<(), String> {
+        if self.failing.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err("the disk is full".to_owned());
+        }
+        *self.saved.lock() = Some(saved);
+        Ok(())
+    }
 }
 
 impl Harness {
@@ -32,7 +57,13 @@ impl Harness {
         let (port, sent) = FakePort::new("alice.dev");
         let tasks = Tasks::new(tokio::runtime::Handle::current(), &CancellationToken::new());
         let store = Arc::new(MemoryHistory::default());
-        let terminal = Terminal::new(port.clone(), tasks.clone(), store.clone());
+        let overrides = Arc::new(MemoryOverrides::default());
+        let terminal = Terminal::new(
+            port.clone(),
+            tasks.clone(),
+            store.clone(),
+            overrides.clone(),
+        );
         let (inbox, receiver) = queue::channel(Bounds {
             items: 100,
             cost: usize::MAX,
@@ -48,12 +79,14 @@ impl Harness {
             inbox,
             tasks,
             store,
+            overrides,
         }
     }
 
     fn print(&self, source: &str, verbosity: u8, text: &str) {
         self.port.emit(NodeEvent::Print {
             source: source.parse().unwrap(),
+            about: None,
             verbosity,
             text: text.into(),
         });

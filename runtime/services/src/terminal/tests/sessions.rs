@@ -43,6 +43,7 @@ async fn a_line_is_edited_sent_and_remembered() {
         harness.port.clone(),
         harness.tasks.clone(),
         harness.store.clone(),
+        harness.overrides.clone(),
     );
     assert_eq!(again.history.with(<[String]>::to_vec), harness.store.load());
 }

@@ -158,7 +158,7 @@ fn errors_have_the_shapes_of_their_generation() {
     }
     let text = shape(Dialect::New, Action::Write, Err(quota.into()));
     assert!(
-        text.starts_with(r#"{"Err":{"IOError":"the node's disk quota"#),
+        text.starts_with(r#"{"Err":{"IOError":"disk limit reached: the node's disk quota"#),
         "{text}"
     );
     let zip = shape(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::subject::{COLUMNS, Column, Subject, matches};
 use super::table::Table;
-use super::{Cell, Node, Verdict, host, package};
+use super::{Cell, Node, Verdict, host_of_editions};
 
 /// What both sides run, as columns of the table.
 const EDITIONS: [&str; 3] = ["v0_8", "v1_0", "hyperware"];
@@ -34,12 +34,9 @@ fn column(edition: &str) -> &'static Column {
 
 #[tokio::test]
 async fn editions_call_each_other_on_two_nodes() {
-    let host = host();
-    let alice = Node::create(&host, "alice").await;
-    let bob = Node::create(&host, "bob").await;
-    for node in [&alice, &bob] {
-        node.kit.install(&package::conformance()).await;
-    }
+    let host = host_of_editions();
+    let alice = Node::of_editions(&host, "alice").await;
+    let bob = Node::of_editions(&host, "bob").await;
     let subject = |edition: &str, node: &'static str, owner: &Node| Subject {
         column: column(edition),
         node,

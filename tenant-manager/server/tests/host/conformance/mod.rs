@@ -13,7 +13,12 @@
 
 mod across;
 mod blobs;
+mod bootstrap;
+mod commands;
+mod ends;
 mod exits;
+mod files;
+mod mailboxes;
 mod names;
 mod package;
 mod requests;
@@ -57,9 +62,10 @@ macro_rules! rows {
     };
 }
 use rows;
+pub use spawning::spawn;
 
 /// A node, with its owner's ways to it.
-struct Node {
+pub struct Node {
     api: Api,
     kit: Arc<Kit>,
     _tunnel: Tunnel,
@@ -77,23 +83,37 @@ impl Node {
             _tunnel: tunnel,
         }
     }
+
+    /// The same with the suite's app in all its builds.
+    pub async fn of_editions(host: &Host, label: &'static str) -> Self {
+        let node = Self::create(host, label).await;
+        node.kit.install(&package::conformance()).await;
+        for subject in node.subjects() {
+            subject.wait_until_it_runs().await;
+        }
+        node
+    }
+
+    /// The columns of the node `alice`.
+    pub fn subjects(&self) -> [Subject; COLUMNS.len()] {
+        COLUMNS.each_ref().map(|column| Subject {
+            column,
+            node: "alice.dev",
+            kit: self.kit.clone(),
+        })
+    }
 }
 
-/// More processes than a plan has by default: five of each column.
-fn host() -> Host {
+/// More processes than a plan has by default: six of each column.
+pub fn host_of_editions() -> Host {
     Host::start_with(&["--plan-processes", "200"])
 }
 
 #[tokio::test]
 async fn every_edition_behaves_as_its_interface_says() {
-    let host = host();
-    let node = Node::create(&host, "alice").await;
-    node.kit.install(&package::conformance()).await;
-    let subjects = COLUMNS.each_ref().map(|column| Subject {
-        column,
-        node: "alice.dev",
-        kit: node.kit.clone(),
-    });
+    let host = host_of_editions();
+    let node = Node::of_editions(&host, "alice").await;
+    let subjects = node.subjects();
 
     let groups = [
         requests::ROWS,
@@ -102,6 +122,8 @@ async fn every_edition_behaves_as_its_interface_says() {
         rights::ROWS,
         spawning::ROWS,
         exits::ROWS,
+        commands::ROWS,
+        files::ROWS,
         states::ROWS,
         names::ROWS,
     ];

@@ -64,7 +64,7 @@ fn process(column: &Column, name: &str, asks: &[String]) -> Value {
     })
 }
 
-/// Five processes of every column: see [`super::subject::Subject`].
+/// Six processes of every column: see [`super::subject::Subject`].
 pub fn conformance() -> Package {
     let mut manifest = Vec::new();
     for column in &COLUMNS {
@@ -78,6 +78,8 @@ pub fn conformance() -> Package {
             entry["public"] = json!(suffix == "-public");
             manifest.push(entry);
         }
+        let kernel = [asks.as_slice(), &["kernel:distro:sys".to_owned()]].concat();
+        manifest.push(process(column, &format!("{prefix}-admin"), &kernel));
     }
     package("conformance:test.dev", &manifest)
 }

@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::support::Kit;
+use super::super::support::{Kit, eventually};
+
+/// Longest that a busy machine compiles one component.
+const COMPILING: Duration = Duration::from_secs(120);
 
 /// One build of the app.
 pub struct Column {
@@ -85,8 +89,8 @@ pub const COLUMNS: [Column; 7] = [
     },
 ];
 
-/// One column on one node: process *a*, its peers *b* and *c*, and one that
-/// anybody and one that nobody may message.
+/// One column on one node: process *a*, its peers *b* and *c*, one that
+/// anybody and one that nobody may message, and one that may command the kernel.
 pub struct Subject {
     pub column: &'static Column,
     pub node: &'static str,
@@ -122,6 +126,14 @@ impl Subject {
     /// Where its component is.
     pub fn path(&self) -> String {
         format!("/conformance:test.dev/pkg/{}.wasm", self.column.component)
+    }
+
+    /// Waits until its component is compiled and *a* answers.
+    pub async fn wait_until_it_runs(&self) {
+        eventually(self.column.component, COMPILING, async || {
+            self.run(json!([])).await.ok()
+        })
+        .await;
     }
 
     /// What came of each of `steps`, carried out by *a*.

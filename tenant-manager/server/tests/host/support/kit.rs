@@ -82,6 +82,8 @@ impl Kit {
     pub fn new(port: u16) -> Self {
         let client = Client::builder()
             .no_proxy()
+            // A run of kit is a connection of its own.
+            .pool_max_idle_per_host(0)
             .timeout(Duration::from_secs(60))
             .build()
             .unwrap();

@@ -52,12 +52,17 @@ impl Ssh {
             .unwrap()
     }
 
+    /// The command `ssh -tt …`.
+    pub fn shell_command(&self) -> Command {
+        let mut command = self.command();
+        command.arg("-tt").arg(format!("{}@127.0.0.1", self.label));
+        command
+    }
+
     /// `ssh -tt …`: an interactive session on a terminal of OpenSSH's making.
     pub fn shell(&self) -> Shell {
         let mut child = self
-            .command()
-            .arg("-tt")
-            .arg(format!("{}@127.0.0.1", self.label))
+            .shell_command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

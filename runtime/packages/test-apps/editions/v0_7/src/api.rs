@@ -22,6 +22,11 @@ fn parts(outgoing: Outgoing) -> Parts {
     (outgoing.target, request, outgoing.context, outgoing.blob)
 }
 
+/// Prints for people.
+pub fn print(text: &str) {
+    host::print_to_terminal(0, text);
+}
+
 /// Sends a request.
 pub fn send(outgoing: Outgoing) {
     let (target, request, context, blob) = parts(outgoing);
