@@ -317,10 +317,9 @@ impl Conversation {
         (own || foreign).then_some(capability)
     }
 
-    /// What the process was given of `issuer`, or held and gave up.
-    #[must_use]
-    pub fn received_of(&self, issuer: &Address) -> Vec<Capability> {
-        self.received.of(issuer)
+    /// What the process was given, or held and gave up.
+    pub fn received(&self) -> impl Iterator<Item = Capability> {
+        self.received.all()
     }
 
     /// What `message` means to the process while it waits for the answer to

@@ -34,7 +34,7 @@ pub use command::{
 pub use conversation::{
     Awaited, Conversation, MAX_OUTSTANDING, MAX_OUTSTANDING_BYTES, Outgoing, PrepareError, Prepared,
 };
-pub use database::{names_databases_alone, with_packages, without_package};
+pub use database::{names_databases_alone, with_packages, without_packages};
 pub use deadlines::Moment;
 pub use exit::{
     ExitPlan, ExitReason, MAX_ON_EXIT_BYTES, MAX_ON_EXIT_REQUESTS, OnExitTooLarge, RestartBackoff,

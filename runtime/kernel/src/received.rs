@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use node_types::{Address, CapKey, CapSignature, Capability};
+use node_types::{CapKey, CapSignature, Capability};
 
 /// Most capabilities remembered.
 const MAX_RECEIVED: usize = 256;
@@ -68,18 +68,12 @@ impl Received {
         Some(received.with_signature(known.signature.clone()))
     }
 
-    /// All of `issuer` that are remembered.
-    pub(crate) fn of(&self, issuer: &Address) -> Vec<Capability> {
-        let known = self
-            .known
-            .iter()
-            .filter(|known| known.key.issuer() == issuer);
-        known
-            .map(|known| {
-                Capability::new(issuer.clone(), known.params.clone())
-                    .with_signature(known.signature.clone())
-            })
-            .collect()
+    /// All that are remembered.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Capability> {
+        self.known.iter().map(|known| {
+            Capability::new(known.key.issuer().clone(), known.params.clone())
+                .with_signature(known.signature.clone())
+        })
     }
 
     fn forget(&mut self, key: &CapKey) {

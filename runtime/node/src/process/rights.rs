@@ -1,29 +1,22 @@
 //! Capabilities as the process of an edition names and sees them.
 //!
 //! Concerns rights to databases only, and only processes that know a database
-//! by its name (see `node_kernel::without_package`): everything else passes as
+//! by its name (see `node_kernel::without_packages`): everything else passes as
 //! it is.
 
-use node_kernel::{with_packages, without_package};
-use node_types::{Address, Capability, Message, OnExit, SendError};
+use node_kernel::{with_packages, without_packages};
+use node_types::{Capability, Message, OnExit, SendError};
 
 use super::host::Host;
 
 impl Host {
     /// `capabilities` as the process sees them.
     pub(super) fn shown(&self, capabilities: Vec<Capability>) -> Vec<Capability> {
-        if !self.names_databases_alone || capabilities.is_empty() {
-            return capabilities;
+        if self.names_databases_alone {
+            without_packages(capabilities)
+        } else {
+            capabilities
         }
-        let mut shown = Vec::with_capacity(capabilities.len());
-        for capability in capabilities {
-            let capability = without_package(capability);
-            // Two packages may have databases of one name.
-            if !shown.contains(&capability) {
-                shown.push(capability);
-            }
-        }
-        shown
     }
 
     /// What the process means by `capabilities`, among what it holds and what
@@ -32,14 +25,10 @@ impl Host {
         if !self.names_databases_alone {
             return capabilities;
         }
-        let had = |issuer: &Address| {
-            let mut had = self.conversation.received_of(issuer);
+        with_packages(capabilities, || {
             let held = self.kernel.table.read().caps(&self.our.process);
-            had.extend(held.into_iter().filter(|held| held.issuer == *issuer));
-            had
-        };
-        let each = capabilities.into_iter();
-        each.flat_map(|asked| with_packages(asked, had)).collect()
+            self.conversation.received().chain(held).collect()
+        })
     }
 
     pub(super) fn shown_in(&self, mut message: Message) -> Message {
