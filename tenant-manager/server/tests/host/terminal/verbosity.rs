@@ -113,10 +113,12 @@ async fn what_is_said_of_a_process_holds_in_all_terminals_and_is_kept() {
     bench.say("heard again").await;
     let seen = shell.expect("hostile:tester.dev: heard again");
     assert!(!seen.contains("not heard"), "{seen}");
-    assert!(
-        seen.contains(&format!(" -> alice.dev@{TRAP} request")),
-        "{seen}"
-    );
+    // Messages come on a way of their own, so this one may be shown later than
+    // the print that it causes.
+    let message = format!(" -> alice.dev@{TRAP} request");
+    if !seen.contains(&message) {
+        shell.expect(&message);
+    }
     shell.type_keys("verbosity http_server:distro:sys 2\rverbosity\r");
     shell.expect("this terminal is at verbosity 0");
     shell.expect("  http-server:distro:sys  2\r\n");
