@@ -40,6 +40,44 @@ pub enum StopReason {
     Idle,
     /// The host is going down.
     HostShutdown,
+    /// The host starts anew, and is back in a moment.
+    HostRestart,
+}
+
+impl StopReason {
+    /// Whether the node sleeps: nobody asked for an end, and what it waits for
+    /// is kept until it wakes.
+    #[must_use]
+    pub fn is_rest(self) -> bool {
+        !matches!(self, Self::Owner)
+    }
+}
+
+/// What a node that stopped leaves to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rest {
+    /// How long from its stop until the first timer that it had running; only
+    /// after a stop that [is a rest](StopReason::is_rest). It is kept in the
+    /// store too, for the next start of the host.
+    pub wake_in: Option<Duration>,
+}
+
+/// A tenant that is to be woken, as the store tells it when the host starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alarm {
+    /// Whose.
+    pub key: TenantKey,
+    /// When.
+    pub due: AlarmTime,
+}
+
+/// When a tenant is to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmTime {
+    /// At this time by the wall clock: when the first of its timers elapses.
+    At(Timestamp),
+    /// Soon: it ran when its host died, so nobody knows what it waited for.
+    Interrupted,
 }
 
 /// Why a node could not be launched.
@@ -87,8 +125,9 @@ pub trait NodeHandle: Send + Sync + std::fmt::Debug {
         }
     }
 
-    /// When a person or another node last used it.
-    fn last_activity(&self) -> Timestamp;
+    /// For how long no person and no other node has used it; zero while
+    /// something that counts as use is open. By the monotonic clock.
+    fn idle_for(&self) -> Duration;
 
     /// Answers one HTTP request. Never fails: trouble is an HTTP status. 101
     /// is answered only to a request that carries an [`Upgrade`](crate::Upgrade).
@@ -136,9 +175,9 @@ pub trait NodeHandle: Send + Sync + std::fmt::Debug {
     }
 
     /// Stops: refuses new work, tells terminals why, ends processes and
-    /// modules, persists. Returns when nothing is left. Repeated calls wait
-    /// for the first.
-    async fn stop(&self, reason: StopReason);
+    /// modules, persists. Returns when nothing is left, with what the node
+    /// leaves to be done. Repeated calls wait for the first and say the same.
+    async fn stop(&self, reason: StopReason) -> Rest;
 }
 
 /// A bidirectional stream of bytes, such as an SSH channel.
@@ -155,6 +194,15 @@ pub trait NodeLauncher: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`LaunchError`]; then nothing of it is left running.
     async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError>;
+
+    /// The tenants that are to be woken although nobody uses them, as stops
+    /// before this start of the host left them.
+    ///
+    /// # Errors
+    /// [`LaunchError::Storage`].
+    async fn alarms(&self) -> Result<Vec<Alarm>, LaunchError> {
+        Ok(Vec::new())
+    }
 
     /// Removes everything stored for `key`, and the tenant's `directories`. The
     /// node must not be running.

@@ -22,7 +22,8 @@ mod visit;
 
 pub use crate::http::{BoxError, HttpBody, HttpRequest, HttpResponse, Origin, body, empty_body};
 pub use handle::{
-    ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus, StopReason,
+    Alarm, AlarmTime, ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus,
+    Rest, StopReason,
 };
 pub use keyfile::Keyfile;
 pub use log::{LogError, LogPage, LogPlace, LogQuery, LogRecord, MAX_VERBOSITY, NodeLogs};

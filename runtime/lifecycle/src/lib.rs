@@ -11,6 +11,7 @@
 mod backoff;
 mod barrier;
 mod clock;
+pub mod failpoints;
 mod gate;
 pub mod queue;
 mod rate;

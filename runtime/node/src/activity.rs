@@ -1,21 +1,23 @@
-//! When a node was last used, for hibernation.
+//! When a node was last used, for hibernation. By the monotonic clock: nobody
+//! falls asleep because the machine's time was set.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use lifecycle::{Clock, Timestamp};
 use node_api::ByteStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 /// Remembers uses; something open counts as use until it is closed.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    clock: Arc<dyn Clock>,
-    /// Unix time of the last use, seconds.
-    last: AtomicI64,
+    begun: Instant,
+    /// Milliseconds from `begun` to the last use.
+    last: AtomicU64,
     open: AtomicUsize,
 }
 
@@ -58,13 +60,16 @@ impl AsyncWrite for InUse {
 }
 
 impl Activity {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let last = AtomicI64::new(clock.now().unix_timestamp());
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            clock,
-            last,
+            begun: Instant::now(),
+            last: AtomicU64::new(0),
             open: AtomicUsize::new(0),
         })
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Something begins; it counts as use until the result is dropped.
@@ -75,17 +80,16 @@ impl Activity {
 
     /// It is used at this moment.
     pub(crate) fn touch(&self) {
-        self.last
-            .store(self.clock.now().unix_timestamp(), Ordering::Release);
+        self.last.store(self.elapsed(), Ordering::Release);
     }
 
-    /// The last use, which is now while anything is open.
-    pub(crate) fn last(&self) -> Timestamp {
-        let now = self.clock.now();
+    /// For how long it was not used; zero while anything is open.
+    pub(crate) fn idle_for(&self) -> Duration {
         if self.open.load(Ordering::Acquire) > 0 {
-            return now;
+            return Duration::ZERO;
         }
-        Timestamp::from_unix_timestamp(self.last.load(Ordering::Acquire)).unwrap_or(now)
+        let last = self.last.load(Ordering::Acquire);
+        Duration::from_millis(self.elapsed().saturating_sub(last))
     }
 }
 
@@ -98,19 +102,16 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
-    use lifecycle::ManualClock;
-
     use super::*;
 
-    #[test]
-    fn something_open_is_use_until_it_is_closed() {
-        let clock = ManualClock::default();
-        let activity = Activity::new(Arc::new(clock.clone()));
+    #[tokio::test(start_paused = true)]
+    async fn something_open_is_use_until_it_is_closed() {
+        let activity = Activity::new();
         let open = activity.begin();
-        clock.advance(100);
-        assert_eq!(activity.last().unix_timestamp(), 100);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!(activity.idle_for(), Duration::ZERO);
         drop(open);
-        clock.advance(50);
-        assert_eq!(activity.last().unix_timestamp(), 100);
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert_eq!(activity.idle_for(), Duration::from_secs(50));
     }
 }

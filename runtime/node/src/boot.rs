@@ -186,7 +186,7 @@ async fn assemble(
         terminal,
         tasks: tasks.clone(),
         log: log.clone(),
-        activity: Activity::new(host.clock.clone()),
+        activity: Activity::new(),
         status: watch::Sender::new(NodeStatus::Booting),
     }))
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lifecycle::{Tasks, Timestamp};
+use lifecycle::Tasks;
 use node_api::{
     ByteStream, HttpRequest, HttpResponse, Ingress, LineOutcome, LoginVerifiers, NodeError,
-    NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Secret, StopReason, TerminalSession,
+    NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Rest, Secret, StopReason, TerminalSession,
     TerminalSize, Upgrade, UsageReport,
 };
 use node_services::http_server::HttpServer;
@@ -122,8 +122,8 @@ impl NodeHandle for Node {
         self.kernel.usage_report()
     }
 
-    fn last_activity(&self) -> Timestamp {
-        self.activity.last()
+    fn idle_for(&self) -> Duration {
+        self.activity.idle_for()
     }
 
     async fn http(&self, mut request: HttpRequest, origin: Origin) -> HttpResponse {
@@ -185,7 +185,7 @@ impl NodeHandle for Node {
         self.used_by_peer(self.kernel.ingress_when_room(from, message).await)
     }
 
-    async fn stop(&self, reason: StopReason) {
+    async fn stop(&self, reason: StopReason) -> Rest {
         let first = self.status.send_if_modified(|status| {
             let running = matches!(status, NodeStatus::Booting | NodeStatus::Active);
             if running {
@@ -199,10 +199,11 @@ impl NodeHandle for Node {
             let _ = status
                 .wait_for(|status| matches!(status, NodeStatus::Stopped | NodeStatus::Broken(_)))
                 .await;
-            return;
+            return Rest::default();
         }
         self.terminal.close_all(reason).await;
         self.wind_down().await;
         self.status.send_replace(NodeStatus::Stopped);
+        Rest::default()
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lifecycle::{Clock, SystemClock, TaskKind, Tasks, Timestamp};
+use lifecycle::{TaskKind, Tasks};
 use node_api::{
     ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, LoginVerifiers, NodeError,
-    NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Secret, StopReason,
+    NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Rest, Secret, StopReason,
     TenantKey, TerminalInput, TerminalSession, TerminalSize,
 };
 use node_types::NodeName;
@@ -99,8 +99,8 @@ impl NodeHandle for Node {
         node_api::Ingress::Refused
     }
 
-    fn last_activity(&self) -> Timestamp {
-        SystemClock.now()
+    fn idle_for(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn http(&self, _request: HttpRequest, _origin: Origin) -> HttpResponse {
@@ -176,12 +176,13 @@ impl NodeHandle for Node {
         }
     }
 
-    async fn stop(&self, _reason: StopReason) {
+    async fn stop(&self, _reason: StopReason) -> Rest {
         self.status.send_replace(NodeStatus::Stopping);
         // As with a real node, the doors may know before the terminals do.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.tasks.shutdown(Duration::from_secs(1)).await;
         self.status.send_replace(NodeStatus::Stopped);
+        Rest::default()
     }
 }
 

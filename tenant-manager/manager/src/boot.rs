@@ -123,7 +123,7 @@ async fn became_active(
     login: u64,
 ) {
     let now = inner.clock.now();
-    let node = TenantNode::new(handle, login, now);
+    let node = TenantNode::new(handle, login, Instant::now());
     let wanted = !guard.cancelled().is_cancelled();
     let generation = {
         let mut state = tenant.state.lock();

@@ -92,7 +92,7 @@ impl Manager {
             }
             match inner.slots.enter(tenant.id) {
                 Entry::Entered(node, guard) => {
-                    *node.last_used.lock() = inner.clock.now();
+                    *node.last_used.lock() = Instant::now();
                     return Ok(Lease {
                         node: node.handle.clone(),
                         access: access.clone(),

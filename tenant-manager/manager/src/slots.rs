@@ -12,10 +12,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lifecycle::{Barrier, BarrierGuard, Gate, GateGuard, Timestamp};
+use lifecycle::{Barrier, BarrierGuard, Gate, GateGuard};
 use node_api::NodeHandle;
 use parking_lot::Mutex;
 use tenant_model::TenantId;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::Feed;
@@ -28,14 +29,14 @@ pub(crate) struct TenantNode {
     /// Holders of leases.
     pub(crate) gate: Gate,
     /// When it was last seen in use.
-    pub(crate) last_used: Mutex<Timestamp>,
+    pub(crate) last_used: Mutex<Instant>,
     /// Version of the login that it has. Held while another is put in place.
     pub(crate) login: Mutex<u64>,
     down: AtomicBool,
 }
 
 impl TenantNode {
-    pub(crate) fn new(handle: Arc<dyn NodeHandle>, login: u64, now: Timestamp) -> Arc<Self> {
+    pub(crate) fn new(handle: Arc<dyn NodeHandle>, login: u64, now: Instant) -> Arc<Self> {
         Arc::new(Self {
             handle,
             gate: Gate::default(),

@@ -91,7 +91,7 @@ pub(crate) async fn run(
     let outcome = match reason {
         StopReason::Owner => "owner",
         StopReason::Idle => "idle",
-        StopReason::HostShutdown => "shutdown",
+        StopReason::HostShutdown | StopReason::HostRestart => "shutdown",
     };
     metrics::counter!("berth_node_stops_total", "reason" => outcome).increment(1);
     tracing::debug!(host = %inner.identity.host, "the node is down");

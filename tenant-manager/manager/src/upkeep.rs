@@ -116,15 +116,15 @@ async fn reload(inner: &Arc<Inner>) {
 /// Stops nodes that nobody used for long enough. Whether a node is in use is
 /// decided under the lock that lets people enter it.
 pub(crate) fn hibernate_idle(inner: &Arc<Inner>) {
-    let now = inner.clock.now();
+    let now = Instant::now();
     let idle = |node: &Arc<TenantNode>| {
         let mut last_used = node.last_used.lock();
         if node.gate.users() > 0 {
             *last_used = now;
             return false;
         }
-        let last = node.handle.last_activity().max(*last_used);
-        now - last >= inner.idle_after
+        let unused = now.duration_since(*last_used);
+        unused.min(node.handle.idle_for()) >= inner.idle_after
     };
     for id in inner.slots.busy().0 {
         let Some(tenant) = inner.registry.read().get(id) else {

@@ -20,6 +20,10 @@ pub struct Plan {
     pub disk_bytes: u64,
     /// Processes of one node.
     pub processes: u32,
+    /// Its nodes run whether somebody uses them or not. Plans that were stored
+    /// before there was this say no.
+    #[serde(default)]
+    pub always_on: bool,
 }
 
 impl Plan {
@@ -38,6 +42,7 @@ impl Default for Plan {
             memory_bytes: 256 * MIB,
             disk_bytes: 2048 * MIB,
             processes: 64,
+            always_on: false,
         }
     }
 }

@@ -157,6 +157,9 @@ pub struct Tenant {
     pub name: String,
     /// What the owner wants.
     pub desired: DesiredState,
+    /// Why an operator holds it, if one does: it does not run then, whatever
+    /// the owner wants.
+    pub suspended: Option<String>,
     /// Fencing number.
     pub generation: Generation,
     /// Which life of the label.

@@ -207,6 +207,20 @@ pub trait TenantRepository: Send + Sync + fmt::Debug {
         purge_at: Option<OffsetDateTime>,
     ) -> Result<(), StorageError>;
 
+    /// Keeps why an operator holds the tenant; `None` lets it go.
+    ///
+    /// # Errors
+    /// [`StorageError::Fenced`].
+    async fn set_suspended(&self, change: Change, reason: Option<&str>)
+    -> Result<(), StorageError>;
+
+    /// Keeps that somebody did something with a tenant that changes no row,
+    /// such as looking at it as an operator.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    async fn audit(&self, change: Change, action: &str) -> Result<(), StorageError>;
+
     /// Keeps a new SSH password.
     ///
     /// # Errors

@@ -68,6 +68,12 @@ pub struct Layer {
     /// Default plan: processes of a node [default: 64]
     #[arg(long, env = "BERTH_PLAN_PROCESSES", value_name = "N")]
     pub plan_processes: Option<u32>,
+    /// Default plan: nodes run whether somebody uses them or not
+    #[arg(
+        long, env = "BERTH_PLAN_ALWAYS_ON", value_name = "BOOL",
+        num_args = 0..=1, default_missing_value = "true"
+    )]
+    pub plan_always_on: Option<bool>,
     /// How the dashboard is reached from outside when a TLS terminator stands
     /// in front, such as https://berth.example
     #[arg(long, env = "BERTH_PUBLIC_URL", value_name = "URL")]
@@ -112,6 +118,8 @@ pub struct PlanConfig {
     pub disk_bytes: u64,
     /// Processes of a node.
     pub processes: u32,
+    /// Nodes never hibernate by themselves.
+    pub always_on: bool,
 }
 
 /// Everything `serve` needs to know, validated.
@@ -184,6 +192,7 @@ impl Layer {
             plan_memory: self.plan_memory.or(below.plan_memory),
             plan_disk: self.plan_disk.or(below.plan_disk),
             plan_processes: self.plan_processes.or(below.plan_processes),
+            plan_always_on: self.plan_always_on.or(below.plan_always_on),
             public_url: self.public_url.or(below.public_url),
             trusted_proxy: self.trusted_proxy.or(below.trusted_proxy),
             allow_shared_domain: self.allow_shared_domain.or(below.allow_shared_domain),
@@ -215,6 +224,7 @@ impl Layer {
             plan_memory,
             plan_disk,
             plan_processes,
+            plan_always_on,
             public_url,
             trusted_proxy,
             allow_shared_domain,
@@ -237,6 +247,7 @@ impl Layer {
             memory_bytes: size("plan-memory", plan_memory.as_deref().unwrap_or("256MiB"))?,
             disk_bytes: size("plan-disk", plan_disk.as_deref().unwrap_or("2GiB"))?,
             processes: plan_processes.unwrap_or(64),
+            always_on: plan_always_on.unwrap_or(false),
         };
         ensure!(
             plan.processes >= 4,
@@ -351,7 +362,8 @@ mod tests {
                 nodes: 5,
                 memory_bytes: 256 << 20,
                 disk_bytes: 2 << 30,
-                processes: 64
+                processes: 64,
+                always_on: false,
             }
         );
     }

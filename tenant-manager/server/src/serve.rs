@@ -37,6 +37,7 @@ const REST_GRACE: Duration = Duration::from_secs(5);
 /// One sentence saying what is missing and what to do.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     telemetry::start();
+    arm_failpoints()?;
     raise_descriptor_limit();
     let privileges = Privileges::find(config.run_as.as_deref())?;
     let listeners = Listeners {
@@ -55,6 +56,14 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         .block_on(serve(config, listeners, prepared, &runtimes));
     runtimes.end();
     done
+}
+
+/// For tests of this project only; see [`lifecycle::failpoints`].
+fn arm_failpoints() -> anyhow::Result<()> {
+    match std::env::var("BERTH_FAILPOINTS") {
+        Ok(text) => lifecycle::failpoints::arm(&text).map_err(anyhow::Error::msg),
+        Err(_unset) => Ok(()),
+    }
 }
 
 /// Each node needs a few descriptors; take what the system allows.

@@ -182,6 +182,7 @@ async fn manager(
         memory_bytes: config.plan.memory_bytes,
         disk_bytes: config.plan.disk_bytes,
         processes: config.plan.processes,
+        always_on: config.plan.always_on,
     };
     let options = ManagerOptions {
         repositories: database.pg.repositories(),

@@ -43,6 +43,7 @@ pub(crate) struct TenantRow {
     label: String,
     name: String,
     desired_state: String,
+    suspended: Option<String>,
     generation: i64,
     incarnation: i32,
     tenant_key: Vec<u8>,
@@ -72,6 +73,7 @@ impl TryFrom<TenantRow> for Tenant {
             label: Label::from_stored(row.label),
             name: row.name,
             desired: row.desired_state.parse().map_err(|_| damaged("state"))?,
+            suspended: row.suspended,
             generation: Generation(row.generation),
             incarnation: Incarnation(row.incarnation),
             keys: WrappedKeys {

@@ -143,6 +143,31 @@ impl Pg {
         Ok(transaction.commit().await?)
     }
 
+    async fn write_suspended(&self, change: Change, reason: Option<&str>) -> Result<(), Failure> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE tenants SET suspended = $3
+             WHERE id = $1 AND generation = $2 AND purged_at IS NULL",
+        )
+        .bind(change.tenant.uuid())
+        .bind(change.generation.0)
+        .bind(reason)
+        .execute(&mut *transaction)
+        .await?;
+        ensure_one(done.rows_affected())?;
+        let (action, detail) = match reason {
+            Some(reason) => ("node.suspend", serde_json::json!({ "reason": reason })),
+            None => ("node.resume", serde_json::json!({})),
+        };
+        audit(&mut transaction, change, action, detail).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn write_audit(&self, change: Change, action: &str) -> Result<(), Failure> {
+        let mut connection = self.pool.acquire().await?;
+        audit(&mut connection, change, action, serde_json::json!({})).await
+    }
+
     async fn write_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), Failure> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
@@ -363,6 +388,18 @@ impl TenantRepository for Pg {
         purge_at: Option<OffsetDateTime>,
     ) -> Result<(), StorageError> {
         attempt!(self.write_desired(change, desired, purge_at))
+    }
+
+    async fn set_suspended(
+        &self,
+        change: Change,
+        reason: Option<&str>,
+    ) -> Result<(), StorageError> {
+        attempt!(self.write_suspended(change, reason))
+    }
+
+    async fn audit(&self, change: Change, action: &str) -> Result<(), StorageError> {
+        attempt!(self.write_audit(change, action))
     }
 
     async fn set_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), StorageError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use lifecycle::ManualClock;
-use node_api::{LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
+use node_api::{Alarm, LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -25,6 +25,7 @@ pub struct FakeLauncher {
     purged: Mutex<Vec<TenantKey>>,
     removed: Mutex<Vec<PathBuf>>,
     stuck: Mutex<Option<String>>,
+    alarms: Mutex<Vec<Alarm>>,
     before_login: Mutex<Hook>,
 }
 
@@ -40,6 +41,7 @@ impl Default for FakeLauncher {
             purged: Mutex::default(),
             removed: Mutex::default(),
             stuck: Mutex::default(),
+            alarms: Mutex::default(),
             before_login: Mutex::default(),
         }
     }
@@ -105,6 +107,11 @@ impl FakeLauncher {
         self.specs.lock().clone()
     }
 
+    /// What the store of an earlier host says of tenants to be woken.
+    pub fn set_alarms(&self, alarms: Vec<Alarm>) {
+        *self.alarms.lock() = alarms;
+    }
+
     /// Directories that were to be removed with what was purged.
     pub fn removed(&self) -> Vec<PathBuf> {
         self.removed.lock().clone()
@@ -140,9 +147,13 @@ impl NodeLauncher for FakeLauncher {
             ));
         }
         let hook = std::mem::take(&mut *self.before_login.lock());
-        let node = FakeNode::start(spec.name, spec.transport, &self.clock, hook);
+        let node = FakeNode::start(spec.name, spec.transport, hook);
         nodes.insert(spec.key, node.clone());
         Ok(node)
+    }
+
+    async fn alarms(&self) -> Result<Vec<Alarm>, LaunchError> {
+        Ok(self.alarms.lock().clone())
     }
 
     async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {

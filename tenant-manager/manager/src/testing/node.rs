@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lifecycle::{Clock, ManualClock, TaskKind, Tasks, Timestamp};
+use lifecycle::{TaskKind, Tasks};
 use node_api::{
     ByteStream, HttpRequest, HttpResponse, Ingress, LineOutcome, LoginVerifiers, NodeError,
-    NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Secret, StopReason, TerminalInput,
+    NodeHandle, NodeStatus, NodeUsage, Origin, Peer, Rest, Secret, StopReason, TerminalInput,
     TerminalSession, TerminalSize, Transport,
 };
 use node_types::{KernelMessage, NodeName, PeerMessage};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Chunks queued in each direction of a terminal.
@@ -36,7 +37,8 @@ const MAILBOX: usize = 8;
 pub struct FakeNode {
     name: NodeName,
     status: watch::Sender<NodeStatus>,
-    last_activity: Mutex<Timestamp>,
+    last_used: Mutex<Instant>,
+    wake_in: Mutex<Option<Duration>>,
     stopped_for: Mutex<Option<StopReason>>,
     hold_stop: watch::Sender<bool>,
     transport: Arc<dyn Transport>,
@@ -62,13 +64,13 @@ impl FakeNode {
     pub(super) fn start(
         name: NodeName,
         transport: Arc<dyn Transport>,
-        clock: &ManualClock,
         before_login: Hook,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
             status: watch::channel(NodeStatus::Active).0,
-            last_activity: Mutex::new(clock.now()),
+            last_used: Mutex::new(Instant::now()),
+            wake_in: Mutex::default(),
             stopped_for: Mutex::new(None),
             hold_stop: watch::channel(false).0,
             transport,
@@ -91,9 +93,14 @@ impl FakeNode {
             .send_replace(NodeStatus::Broken(reason.to_owned()));
     }
 
-    /// Someone uses it at `at`.
-    pub fn touch(&self, at: Timestamp) {
-        *self.last_activity.lock() = at;
+    /// Someone uses it now.
+    pub fn touch(&self) {
+        *self.last_used.lock() = Instant::now();
+    }
+
+    /// Its first timer elapses so long after its stop.
+    pub fn set_wake_in(&self, wake_in: Option<Duration>) {
+        *self.wake_in.lock() = wake_in;
     }
 
     /// Whether `stop` waits until told otherwise.
@@ -194,8 +201,8 @@ impl NodeHandle for FakeNode {
         }
     }
 
-    fn last_activity(&self) -> Timestamp {
-        *self.last_activity.lock()
+    fn idle_for(&self) -> Duration {
+        self.last_used.lock().elapsed()
     }
 
     async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
@@ -307,11 +314,14 @@ impl NodeHandle for FakeNode {
         }
     }
 
-    async fn stop(&self, reason: StopReason) {
+    async fn stop(&self, reason: StopReason) -> Rest {
         self.status.send_replace(NodeStatus::Stopping);
         self.stopped_for.lock().get_or_insert(reason);
         let _ = self.hold_stop.subscribe().wait_for(|hold| !*hold).await;
         self.tasks.shutdown(Duration::from_secs(1)).await;
         self.status.send_replace(NodeStatus::Stopped);
+        Rest {
+            wake_in: self.wake_in.lock().filter(|_| reason.is_rest()),
+        }
     }
 }

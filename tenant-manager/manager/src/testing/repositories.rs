@@ -31,6 +31,7 @@ struct Tables {
     sessions: HashMap<[u8; 32], NewSession>,
     tenants: HashMap<TenantId, (HostId, Tenant)>,
     hosts: HashMap<HostId, Host>,
+    audit: Vec<(Change, String)>,
 }
 
 impl MemoryRepositories {
@@ -66,6 +67,11 @@ impl MemoryRepositories {
         tenants
             .find(|(_, tenant)| tenant.label.as_str() == label)
             .map(|(_, tenant)| tenant.clone())
+    }
+
+    /// What was audited that changed no row.
+    pub fn audited(&self) -> Vec<(Change, String)> {
+        self.tables.lock().audit.clone()
     }
 
     /// Gives every tenant to another host, as a fleet would.
@@ -291,6 +297,7 @@ impl TenantRepository for MemoryRepositories {
             label: new.label,
             name: new.name,
             desired: DesiredState::Running,
+            suspended: None,
             generation: Generation(1),
             incarnation: Incarnation(1),
             keys: new.keys,
@@ -321,6 +328,21 @@ impl TenantRepository for MemoryRepositories {
         tenant.desired = desired;
         tenant.purge_at = purge_at;
         tenant.archived_at = (desired == DesiredState::Archived).then_some(change.at);
+        Ok(())
+    }
+
+    async fn set_suspended(
+        &self,
+        change: Change,
+        reason: Option<&str>,
+    ) -> Result<(), StorageError> {
+        self.tables()?.fenced(change)?.suspended = reason.map(str::to_owned);
+        Ok(())
+    }
+
+    async fn audit(&self, change: Change, action: &str) -> Result<(), StorageError> {
+        let mut tables = self.tables()?;
+        tables.audit.push((change, action.to_owned()));
         Ok(())
     }
 

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use lifecycle::{TaskKind, Tasks, Timestamp};
+use lifecycle::{TaskKind, Tasks};
 use node_api::{
     BoxError, ByteStream, HttpRequest, HttpResponse, LaunchError, LineOutcome, LoginVerifiers,
-    NodeError, NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Secret,
+    NodeError, NodeHandle, NodeLauncher, NodeSpec, NodeStatus, NodeUsage, Origin, Rest, Secret,
     StopReason, TenantKey, TerminalSession, TerminalSize, Upgrade, UsageReport, Visit, body,
     empty_body,
 };
@@ -263,8 +263,8 @@ impl NodeHandle for FakeNode {
         node_api::Ingress::Refused
     }
 
-    fn last_activity(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+    fn idle_for(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
@@ -338,9 +338,10 @@ impl NodeHandle for FakeNode {
         Err(NodeError::Stopping)
     }
 
-    async fn stop(&self, _: StopReason) {
+    async fn stop(&self, _: StopReason) -> Rest {
         self.status.send_replace(NodeStatus::Stopping);
         self.tasks.shutdown(Duration::from_secs(5)).await;
         self.status.send_replace(NodeStatus::Stopped);
+        Rest::default()
     }
 }
