@@ -7,6 +7,26 @@ use node_api::NodeHandle;
 use node_types::NodeName;
 use tenant_model::{Label, TenantId};
 
+use crate::boot::Cause;
+
+/// Which way someone comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The proxy.
+    Http,
+    /// The SSH gateway.
+    Ssh,
+}
+
+impl From<Door> for Cause {
+    fn from(door: Door) -> Self {
+        match door {
+            Door::Http => Self::Http,
+            Door::Ssh => Self::Ssh,
+        }
+    }
+}
+
 /// Someone may reach this tenant: a visitor of its public pages, or its owner
 /// by SSH. Only the manager makes one.
 #[derive(Debug, Clone)]
@@ -14,6 +34,7 @@ pub struct TenantAccess {
     pub(crate) tenant: TenantId,
     pub(crate) label: Label,
     pub(crate) name: NodeName,
+    pub(crate) door: Door,
 }
 
 impl TenantAccess {

@@ -1,11 +1,14 @@
 //! How many boots run at once: an account's permit first, the host's second,
 //! so that an account booting all its nodes never queues in front of others
-//! with a host permit in its hand.
+//! with a host permit in its hand. Boots that nobody waits for take turns among
+//! themselves before both, so that visitors never queue behind a long row of
+//! them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 /// Boots of one account at once.
 const PER_ACCOUNT: usize = 2;
@@ -16,6 +19,8 @@ const QUEUE: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Admission {
     host: Arc<Semaphore>,
+    /// Turns of boots that nobody waits for.
+    background: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -28,6 +33,7 @@ pub(crate) struct AccountPermits(Arc<Semaphore>);
 pub(crate) struct BootPermit {
     _account: OwnedSemaphorePermit,
     _host: OwnedSemaphorePermit,
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Too many are waiting.
@@ -44,6 +50,7 @@ impl Admission {
     pub(crate) fn new(at_once: usize) -> Self {
         Self {
             host: Arc::new(Semaphore::new(at_once.max(1))),
+            background: Arc::new(Semaphore::new((at_once / 2).max(1))),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -54,15 +61,30 @@ impl Admission {
         self.waiting.load(Ordering::Relaxed) >= QUEUE
     }
 
-    /// Waits for both permits.
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Waits for both permits; first for a turn in the background, unless
+    /// `hurried` says that somebody waits.
     ///
     /// # Cancel-Safety
     /// Safe; the place in the queue is lost.
-    pub(crate) async fn enter(&self, account: &AccountPermits) -> Result<BootPermit, QueueFull> {
+    pub(crate) async fn enter(
+        &self,
+        account: &AccountPermits,
+        hurried: &CancellationToken,
+    ) -> Result<BootPermit, QueueFull> {
         let waiting = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
             return Err(QueueFull);
         }
+        let turn = tokio::select! {
+            biased;
+            () = hurried.cancelled() => None,
+            turn = self.background.clone().acquire_owned() => turn.ok(),
+        };
         let account = account.0.clone().acquire_owned().await;
         let host = self.host.clone().acquire_owned().await;
         drop(waiting);
@@ -70,6 +92,7 @@ impl Admission {
             (Ok(account), Ok(host)) => Ok(BootPermit {
                 _account: account,
                 _host: host,
+                _turn: turn,
             }),
             // Nobody closes them.
             _ => Err(QueueFull),
@@ -93,14 +116,40 @@ mod tests {
     async fn a_busy_account_leaves_room_for_others() {
         let admission = Admission::new(3);
         let (busy, other) = (AccountPermits::default(), AccountPermits::default());
-        let first = admission.enter(&busy).await.unwrap();
-        let _second = admission.enter(&busy).await.unwrap();
-        let third = admission.enter(&busy);
+        let hurry = hurried();
+        let first = admission.enter(&busy, &hurry).await.unwrap();
+        let _second = admission.enter(&busy, &hurry).await.unwrap();
+        let third = admission.enter(&busy, &hurry);
         tokio::pin!(third);
         assert!(futures::poll!(third.as_mut()).is_pending());
-        let _others = admission.enter(&other).await.unwrap();
+        let _others = admission.enter(&other, &hurry).await.unwrap();
         assert!(futures::poll!(third.as_mut()).is_pending());
         drop(first);
         third.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_visitor_passes_a_row_of_boots_that_nobody_waits_for() {
+        let admission = Admission::new(4);
+        let account = || AccountPermits::default();
+        let calm = CancellationToken::new();
+        let permits = [account(), account(), account()];
+        let _first = admission.enter(&permits[0], &calm).await.unwrap();
+        let _second = admission.enter(&permits[1], &calm).await.unwrap();
+        let hurry = CancellationToken::new();
+        let third = admission.enter(&permits[2], &hurry);
+        tokio::pin!(third);
+        assert!(futures::poll!(third.as_mut()).is_pending());
+        admission.enter(&account(), &hurried()).await.unwrap();
+        // Somebody comes for the one that waits.
+        hurry.cancel();
+        third.await.unwrap();
+        assert_eq!(admission.waiting(), 0);
+    }
+
+    fn hurried() -> CancellationToken {
+        let hurried = CancellationToken::new();
+        hurried.cancel();
+        hurried
     }
 }

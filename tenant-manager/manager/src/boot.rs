@@ -5,23 +5,66 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use lifecycle::TaskKind;
+use lifecycle::{TaskKind, failpoints};
 use node_api::{LaunchError, NodeHandle, NodeStatus, StopReason};
-use tenant_model::DesiredState;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::alarms;
 use crate::fabric::Port;
 use crate::manager::Inner;
+use crate::places::{self, Place};
 use crate::slots::{Doing, SlotGuard, TenantNode};
 use crate::stop;
 use crate::tenant::Tenant;
 
+/// When a boot that found no room is tried again, if it is still wanted.
+const ROOM_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What a boot is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A request.
+    Http,
+    /// A terminal, a command line or a tunnel.
+    Ssh,
+    /// Its owner or an operator said so.
+    Api,
+    /// A message of another node.
+    Peer,
+    /// One of its timers.
+    Timer,
+    /// It is to run whenever the host does, or was being made.
+    Start,
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Ssh => "ssh",
+            Self::Api => "api",
+            Self::Peer => "peer",
+            Self::Timer => "timer",
+            Self::Start => "start",
+        }
+    }
+
+    /// Whether somebody waits for it.
+    fn is_urgent(self) -> bool {
+        !matches!(self, Self::Timer | Self::Start)
+    }
+}
+
 /// Starts booting in the background, unless something is being done already.
-pub(crate) fn begin(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
+pub(crate) fn begin(inner: &Arc<Inner>, tenant: &Arc<Tenant>, cause: Cause) {
     let Some(guard) = inner.slots.begin(tenant.id, Doing::Booting) else {
         return;
     };
+    if cause.is_urgent() {
+        guard.hurried().cancel();
+    }
+    metrics::counter!("berth_node_wakes_total", "door" => cause.as_str()).increment(1);
     {
         let mut state = tenant.state.lock();
         // A fresh boot is what a restart asked for.
@@ -32,7 +75,11 @@ pub(crate) fn begin(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
     let (inner, tenant) = (inner.clone(), tenant.clone());
     let tasks = inner.tasks.clone();
     let boot = async move {
-        run(&inner, &tenant, guard).await;
+        let whole = AssertUnwindSafe(run(&inner, &tenant, guard)).catch_unwind();
+        if whole.await.is_err() {
+            tracing::error!("booting the node panicked");
+            failed(&inner, &tenant, INTERNAL.to_owned());
+        }
         inner.reconcile(&tenant);
     };
     tasks.spawn(TaskKind::graceful("boot node"), boot.instrument(span));
@@ -40,27 +87,35 @@ pub(crate) fn begin(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
 
 /// Boots to the end. Waiters are released when the guard goes, at every return.
 async fn run(inner: &Arc<Inner>, tenant: &Arc<Tenant>, guard: SlotGuard) {
-    let cancelled = guard.cancelled();
+    let (cancelled, hurried) = (guard.cancelled(), guard.hurried());
+    let mut phase = Phase::begin();
     let permit = tokio::select! {
         biased;
         () = cancelled.cancelled() => return guard.rest(),
-        permit = inner.admission.enter(&tenant.permits) => permit,
+        permit = inner.admission.enter(&tenant.permits, &hurried) => permit,
     };
     let Ok(permit) = permit else {
-        failed(
-            inner,
-            tenant,
-            "the host has too many nodes to start".to_owned(),
-        );
+        no_room(inner, tenant);
         return guard.rest();
     };
+    phase.ended("queue");
+    let place = tokio::select! {
+        biased;
+        () = cancelled.cancelled() => return guard.rest(),
+        place = places::take(inner, tenant) => place,
+    };
+    let Ok(place) = place else {
+        no_room(inner, tenant);
+        return guard.rest();
+    };
+    phase.ended("room");
     tenant.state.lock().queued = false;
+    inner.alarms.clear(tenant.id, alarms::Kind::Wake);
     inner.slots.feed.changed(tenant.id);
-    let began = Instant::now();
     let launched = launch(inner, tenant, permit).await;
-    metrics::histogram!("berth_node_boot_seconds").record(began.elapsed().as_secs_f64());
+    phase.ended("launch");
     match launched {
-        Ok((handle, login)) => became_active(inner, tenant, guard, handle, login).await,
+        Ok((handle, login)) => became_active(inner, tenant, guard, handle, login, place).await,
         Err(reason) => {
             metrics::counter!("berth_node_boots_total", "outcome" => "failed").increment(1);
             tracing::warn!("failed to boot the node: {reason}");
@@ -68,6 +123,33 @@ async fn run(inner: &Arc<Inner>, tenant: &Arc<Tenant>, guard: SlotGuard) {
             guard.rest();
         }
     }
+}
+
+/// What the owner reads of a fault of ours.
+const INTERNAL: &str = "an internal error; the operator has been told";
+
+/// Tells how long each step takes.
+struct Phase(Instant);
+
+impl Phase {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    fn ended(&mut self, phase: &'static str) {
+        let now = Instant::now();
+        let took = now.duration_since(self.0).as_secs_f64();
+        metrics::histogram!("berth_boot_phase_seconds", "phase" => phase).record(took);
+        self.0 = now;
+    }
+}
+
+/// The host has no room for it now: no fault of the node's.
+fn no_room(inner: &Inner, tenant: &Tenant) {
+    tenant.state.lock().no_room = Some(Instant::now());
+    inner
+        .alarms
+        .set_in(tenant.id, alarms::Kind::Retry, ROOM_AGAIN);
 }
 
 /// Runs the launcher. It cannot be dropped half-way, so when it takes too long
@@ -84,6 +166,7 @@ async fn launch(
             Port::new(inner, tenant),
         )
         .map_err(|error| error.to_string())?;
+    failpoints::hit("boot.admitted").map_err(|injected| injected.to_string())?;
     let launching = AssertUnwindSafe(inner.launcher.launch(spec)).catch_unwind();
     tokio::pin!(launching);
     let deadline = inner.limits.boot_deadline;
@@ -100,7 +183,7 @@ async fn launch(
         Ok(Err(error)) => Err(for_its_owner(&error)),
         Err(_panic) => {
             tracing::error!("booting the node panicked");
-            Err("an internal error; the operator has been told".to_owned())
+            Err(INTERNAL.to_owned())
         }
     }
 }
@@ -121,23 +204,25 @@ async fn became_active(
     guard: SlotGuard,
     handle: Arc<dyn NodeHandle>,
     login: u64,
+    place: Place,
 ) {
     let now = inner.clock.now();
-    let node = TenantNode::new(handle, login, Instant::now());
+    let node = TenantNode::new(handle, login, place, Instant::now());
     let wanted = !guard.cancelled().is_cancelled();
     let generation = {
         let mut state = tenant.state.lock();
         state.last_started = Some(now);
         state.usage.get_or_insert_default().begin(now);
         state.breaker.succeeded(Instant::now());
-        let wanted = wanted && state.desired == DesiredState::Running && !state.lost;
+        state.no_room = None;
+        let wanted = wanted && state.may_run() && failpoints::hit("boot.launched").is_ok();
         // Whoever wants a restart wants the boot after it too.
         state.boot_wanted &= !wanted || state.restart;
         wanted.then_some(state.generation)
     };
     let Some(generation) = generation else {
         let reason = if inner.slots.is_closing() {
-            StopReason::HostShutdown
+            inner.slots.closing_reason()
         } else {
             StopReason::Owner
         };
@@ -148,6 +233,7 @@ async fn became_active(
     inner.recorder.started(tenant.id, generation, now);
     watch(inner, tenant, &node);
     guard.attach(node.clone());
+    failpoints::crash("boot.attached");
     // A password set while it booted: whoever set it may have found no node.
     tenant.catch_up_login(&node, &inner.identity.kek);
     tracing::info!("the node is active");
@@ -157,12 +243,7 @@ async fn became_active(
 pub(crate) fn failed(inner: &Arc<Inner>, tenant: &Arc<Tenant>, reason: String) {
     let wait = tenant.state.lock().breaker.failed(reason, Instant::now());
     inner.slots.feed.changed(tenant.id);
-    let (inner, tenant) = (inner.clone(), tenant.clone());
-    let tasks = inner.tasks.clone();
-    tasks.spawn(TaskKind::abortable("retry boot"), async move {
-        tokio::time::sleep(wait).await;
-        inner.reconcile(&tenant);
-    });
+    inner.alarms.set_in(tenant.id, alarms::Kind::Retry, wait);
 }
 
 /// Sees when the node ends by itself, and clears it away.

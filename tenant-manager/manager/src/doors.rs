@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use tenant_model::{DesiredState, TenantId};
 use tokio::time::Instant;
 
-use crate::access::{Lease, TenantAccess};
+use crate::access::{Door, Lease, TenantAccess};
 use crate::error::{AccessError, AcquireError, SshAuthError};
 use crate::manager::Manager;
 use crate::slots::Entry;
@@ -26,7 +26,7 @@ impl Manager {
         }
         let tenant = self.0.registry.read().labelled(label);
         tenant
-            .map(|tenant| tenant.access())
+            .map(|tenant| tenant.access(Door::Http))
             .ok_or(AccessError::UnknownLabel)
     }
 
@@ -58,7 +58,7 @@ impl Manager {
             Some(tenant) => {
                 limiter.succeeded(label, peer);
                 metrics::counter!("berth_ssh_sign_ins_total", "outcome" => "ok").increment(1);
-                Ok(tenant.access())
+                Ok(tenant.access(Door::Ssh))
             }
             None => {
                 limiter.failed(label, peer, now);
@@ -77,7 +77,8 @@ impl Manager {
     /// Safe; a boot that has begun goes on.
     pub async fn acquire(&self, access: &TenantAccess) -> Result<Lease, AcquireError> {
         let inner = &self.0;
-        let deadline = Instant::now() + inner.limits.acquire_deadline;
+        let begun = Instant::now();
+        let deadline = begun + inner.limits.acquire_deadline;
         loop {
             let tenant = inner.registry.read().get(access.tenant);
             // Purged since the access was given.
@@ -87,6 +88,9 @@ impl Manager {
                 match state.desired {
                     DesiredState::Stopped => return Err(AcquireError::Stopped),
                     DesiredState::Archived => return Err(AcquireError::Archived),
+                    DesiredState::Running if state.suspended.is_some() => {
+                        return Err(AcquireError::Suspended);
+                    }
                     DesiredState::Running => {}
                 }
             }
@@ -107,16 +111,24 @@ impl Manager {
                     })?;
                 }
                 Entry::Resting => {
-                    let refused = tenant.state.lock().breaker.refuses(Instant::now());
+                    let (refused, no_room) = {
+                        let state = tenant.state.lock();
+                        (state.breaker.refuses(Instant::now()), state.no_room)
+                    };
                     if let Some(reason) = refused {
                         return Err(AcquireError::Broken { reason });
+                    }
+                    if no_room.is_some_and(|at| at >= begun) {
+                        return Err(AcquireError::Full {
+                            retry_after: TRY_AGAIN,
+                        });
                     }
                     if inner.admission.is_full() {
                         return Err(AcquireError::Busy {
                             retry_after: TRY_AGAIN,
                         });
                     }
-                    boot::begin(inner, &tenant);
+                    boot::begin(inner, &tenant, access.door.into());
                 }
             }
         }

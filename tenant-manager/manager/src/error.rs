@@ -189,6 +189,9 @@ pub enum AcquireError {
     /// Its owner put it away.
     #[error("this node is archived")]
     Archived,
+    /// An operator holds it.
+    #[error("this node is suspended; its owner can read why on the dashboard")]
+    Suspended,
     /// It could not be started.
     #[error("this node could not be started: {reason}")]
     Broken {
@@ -204,6 +207,12 @@ pub enum AcquireError {
     /// The host has too much to start at once.
     #[error("the host is busy; try again in {} seconds", retry_after.as_secs().max(1))]
     Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The host has no room for one more running node.
+    #[error("the host is full; try again in {} seconds", retry_after.as_secs().max(1))]
+    Full {
         /// When to try again.
         retry_after: Duration,
     },

@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, watch};
 use crate::error::NodeOpError;
 use crate::manager::{Inner, Manager};
 use crate::principal::Principal;
+use crate::tenant::Tenant;
 
 /// Records read at once by a follower.
 const BATCH: usize = 500;
@@ -38,8 +39,7 @@ impl Manager {
         query: LogQuery,
     ) -> Result<LogPage, NodeOpError> {
         let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
-        let dir = log_dir(&self.0.data_dir, tenant.id);
-        read(&*self.0.logs, &dir, query).await
+        self.0.read_log(&tenant, query).await
     }
 
     /// A node's log from `query` on, as it grows.
@@ -53,20 +53,41 @@ impl Manager {
         query: LogQuery,
     ) -> Result<LogFollower, NodeOpError> {
         let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
-        let dir = log_dir(&self.0.data_dir, tenant.id);
-        Ok(LogFollower {
-            manager: Arc::downgrade(&self.0),
+        Ok(self.0.follow(&tenant, principal, query))
+    }
+}
+
+impl Inner {
+    pub(crate) async fn read_log(
+        &self,
+        tenant: &Tenant,
+        query: LogQuery,
+    ) -> Result<LogPage, NodeOpError> {
+        let dir = log_dir(&self.data_dir, tenant.id);
+        read(&*self.logs, &dir, query).await
+    }
+
+    /// Follows a log until `principal`'s session ends.
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        principal: &Principal,
+        query: LogQuery,
+    ) -> LogFollower {
+        let dir = log_dir(&self.data_dir, tenant.id);
+        LogFollower {
+            manager: Arc::downgrade(self),
             tenant: tenant.id,
             session: principal.session(),
-            ended: self.0.accounts.ended_sessions(),
-            stop: self.0.tasks.token().clone(),
-            changes: self.0.logs.changes(&dir),
-            logs: self.0.logs.clone(),
+            ended: self.accounts.ended_sessions(),
+            stop: self.tasks.token().clone(),
+            changes: self.logs.changes(&dir),
+            logs: self.logs.clone(),
             dir,
             query,
             read: VecDeque::new(),
             waits: false,
-        })
+        }
     }
 }
 

@@ -17,16 +17,19 @@ use tokio::time::Instant;
 
 use crate::accounts::{AccountView, Accounts, NewAccount, NewSession};
 use crate::admission::Admission;
+use crate::alarms::Alarms;
 use crate::error::{AuthError, PromoteError, RegisterError, SignInError};
 use crate::fabric::Fabric;
 use crate::keys::HostIdentity;
 use crate::links::Links;
+use crate::operator::LocalTokens;
+use crate::places::{HostGauge, Places};
 use crate::principal::Principal;
 use crate::recorder::Recorder;
 use crate::slots::Slots;
 use crate::ssh_auth::Limiter;
 use crate::tenant::{Registry, Tenant};
-use crate::{boot, stop, upkeep};
+use crate::{alarms, boot, stop, upkeep};
 
 /// Nodes stopped at once at shutdown.
 const STOPS_AT_ONCE: usize = 16;
@@ -36,6 +39,8 @@ const STOPS_AT_ONCE: usize = 16;
 pub struct ManagerLimits {
     /// Boots of the host at once.
     pub boots_at_once: usize,
+    /// Nodes awake at once; fewer where the host runs out of something first.
+    pub max_awake: usize,
     /// How long someone waits for a node to wake.
     pub acquire_deadline: Duration,
     /// A boot that takes longer gives its place to others.
@@ -48,6 +53,7 @@ impl Default for ManagerLimits {
     fn default() -> Self {
         Self {
             boots_at_once: 4,
+            max_awake: 20_000,
             acquire_deadline: Duration::from_secs(30),
             boot_deadline: Duration::from_secs(60),
             purge_grace: Duration::from_secs(7 * 24 * 3600),
@@ -64,6 +70,8 @@ pub struct ManagerOptions {
     pub launcher: Arc<dyn NodeLauncher>,
     /// Reads what nodes wrote down.
     pub logs: Arc<dyn NodeLogs>,
+    /// Reads what the process uses.
+    pub gauge: Arc<dyn HostGauge>,
     /// Wall-clock time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, secure.
@@ -87,6 +95,9 @@ pub struct ManagerOptions {
 /// Why the manager did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The store of nodes cannot be read.
+    #[error("failed to look for nodes to wake: {0}")]
+    Nodes(#[from] node_api::LaunchError),
     /// The database cannot be used.
     #[error("failed to load the nodes of this host: {0}")]
     Storage(#[from] StorageError),
@@ -123,9 +134,13 @@ pub(crate) struct Inner {
     pub(crate) slots: Slots,
     pub(crate) fabric: Fabric,
     pub(crate) admission: Admission,
+    pub(crate) places: Places,
+    pub(crate) gauge: Arc<dyn HostGauge>,
+    pub(crate) alarms: Alarms,
     pub(crate) recorder: Recorder,
     pub(crate) ssh_limiter: Mutex<Limiter>,
     pub(crate) links: Links,
+    pub(crate) local_tokens: LocalTokens,
     /// The turn of making a keyfile.
     pub(crate) keyfiles: tokio::sync::Semaphore,
     /// A write may have happened that memory does not know of.
@@ -142,6 +157,7 @@ impl Manager {
             repositories,
             launcher,
             logs,
+            gauge,
             clock,
             entropy,
             tasks,
@@ -182,6 +198,9 @@ impl Manager {
         let inner = Arc::new(Inner {
             recorder: Recorder::start(repositories.tenants.clone(), &tasks),
             admission: Admission::new(limits.boots_at_once),
+            places: Places::new(limits.max_awake),
+            gauge,
+            alarms: Alarms::default(),
             registry: RwLock::new(registry),
             repositories,
             launcher,
@@ -199,9 +218,12 @@ impl Manager {
             fabric: Fabric::default(),
             ssh_limiter: Mutex::default(),
             links: Links::default(),
+            local_tokens: LocalTokens::default(),
             keyfiles: tokio::sync::Semaphore::new(1),
             reload: false.into(),
         });
+        alarms::load(&inner).await?;
+        upkeep::read_use(&inner).await;
         upkeep::start(&inner);
         upkeep::pass(&inner).await;
         Ok(Self(inner))
@@ -213,9 +235,17 @@ impl Manager {
     /// # Cancel-Safety
     /// Safe; nothing begins any more, and the call may be repeated.
     pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.shutdown_for(StopReason::HostShutdown, grace).await
+    }
+
+    /// The same, telling open terminals `reason`.
+    ///
+    /// # Cancel-Safety
+    /// Safe; nothing begins any more, and the call may be repeated.
+    pub async fn shutdown_for(&self, reason: StopReason, grace: Duration) -> bool {
         let inner = &self.0;
         let deadline = Instant::now() + grace;
-        inner.slots.close();
+        inner.slots.close(reason);
         let all_down = tokio::time::timeout_at(deadline, async {
             loop {
                 let (attached, barriers) = inner.slots.busy();
@@ -246,7 +276,8 @@ impl Manager {
             return;
         };
         if let Some((guard, node)) = self.0.slots.begin_stop(id, |_| true) {
-            stop::run(&self.0, &tenant, &node, guard, StopReason::HostShutdown).await;
+            let reason = self.0.slots.closing_reason();
+            stop::run(&self.0, &tenant, &node, guard, reason).await;
         }
     }
 
@@ -279,6 +310,9 @@ impl Manager {
     /// # Errors
     /// [`AuthError`].
     pub async fn authenticate(&self, token: &str) -> Result<Principal, AuthError> {
+        if let Some(operator) = self.0.local_tokens.principal(token, self.0.clock.now()) {
+            return Ok(operator);
+        }
         self.0.accounts.authenticate(token).await
     }
 
@@ -321,12 +355,16 @@ impl Inner {
                 tenant.state.lock().boot_wanted = false;
             }
             Step::Nothing => {}
-            Step::Boot => boot::begin(self, tenant),
+            Step::Boot => {
+                let cause = tenant.state.lock().cause;
+                boot::begin(self, tenant, cause);
+            }
             Step::CancelBoot => self.slots.cancel_boot(tenant.id),
             Step::Stop => stop::begin(self, tenant, StopReason::Owner, |_| true),
             Step::Purge => stop::begin_purge(self, tenant),
             Step::Forget => {
                 self.registry.write().remove(tenant);
+                self.alarms.forget(tenant.id);
                 self.slots.feed.removed(tenant.id, tenant.account);
             }
         }

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lifecycle::TaskKind;
+use lifecycle::{TaskKind, failpoints};
 use node_api::{Secret, StopReason};
 use node_types::NodeName;
 use tenant_model::{
-    Conflict, DesiredState, Label, LabelError, NewTenant, StorageError, TenantId,
-    check_node_password,
+    AccountId, Conflict, DesiredState, Label, LabelError, NewTenant, NodeStatus, StorageError,
+    TenantId, check_node_password,
 };
 use tokio::sync::oneshot;
 
+use crate::boot::Cause;
 use crate::error::{CreateError, NodeOpError, unavailable};
 use crate::keyfile;
 use crate::keys::{TenantSeal, random};
@@ -32,11 +33,23 @@ pub(crate) const GOING_DOWN: &str = "the host is shutting down; try again in a m
 
 /// What an owner wants of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+pub(crate) enum Wish {
     Start,
     Stop,
     Restart,
     Delete { purge: bool },
+}
+
+impl Wish {
+    /// What the audit calls it.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            Self::Start => "node.start",
+            Self::Stop => "node.stop",
+            Self::Restart => "node.restart",
+            Self::Delete { .. } => "node.archive",
+        }
+    }
 }
 
 impl Manager {
@@ -155,17 +168,7 @@ impl Manager {
         label: &str,
     ) -> Result<NodeView, NodeOpError> {
         let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
-        let desired = tenant.state.lock().desired;
-        if desired != DesiredState::Running {
-            return Err(NodeOpError::Conflict(format!(
-                "the node is {desired}: only a running node can hibernate"
-            )));
-        }
-        if self.0.slots.observe(tenant.id).0 == Observed::Booting {
-            let text = "the node is starting; try again when it is active".to_owned();
-            return Err(NodeOpError::Conflict(text));
-        }
-        stop::begin(&self.0, &tenant, StopReason::Idle, |_| true);
+        hibernate(&self.0, &tenant)?;
         Ok(self.0.view(&tenant))
     }
 
@@ -195,8 +198,19 @@ impl Manager {
         wish: Wish,
     ) -> Result<NodeView, NodeOpError> {
         let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
-        let (inner, principal) = (self.0.clone(), principal.clone());
-        self.to_the_end(async move { grant(&inner, &principal, &tenant, wish).await })
+        self.granted(tenant, principal.actor(), wish).await
+    }
+
+    /// Grants a wish of `actor`, who has been checked, even if the caller goes
+    /// away.
+    pub(crate) async fn granted(
+        &self,
+        tenant: Arc<Tenant>,
+        actor: Option<AccountId>,
+        wish: Wish,
+    ) -> Result<NodeView, NodeOpError> {
+        let inner = self.0.clone();
+        self.to_the_end(async move { grant(&inner, actor, &tenant, wish).await })
             .await
             .unwrap_or_else(|| Err(NodeOpError::Unavailable(GOING_DOWN.to_owned())))
     }
@@ -249,6 +263,7 @@ async fn create(
         ssh,
         created_at: inner.clock.now(),
     };
+    failpoints::hit("create.before-insert").map_err(|e| failed(e.to_string()))?;
     let row = match inner.repositories.tenants.insert(new).await {
         Ok(row) => row,
         Err(StorageError::Conflict(Conflict::Quota { limit })) => {
@@ -264,6 +279,7 @@ async fn create(
             return Err(failed(unavailable(&error)));
         }
     };
+    failpoints::crash("create.inserted");
     let added = inner.registry.write().add(row);
     let tenant = added.map_err(|e| failed(e.to_string()))?;
     keyfile::begin(inner, &tenant, 0, proof.hash);
@@ -295,15 +311,15 @@ async fn refuse_full_account(inner: &Inner, principal: &Principal) -> Result<(),
 
 async fn grant(
     inner: &Arc<Inner>,
-    principal: &Principal,
+    actor: Option<AccountId>,
     tenant: &Arc<Tenant>,
     wish: Wish,
 ) -> Result<NodeView, NodeOpError> {
     let _turn = tenant.wishes.lock().await;
     let now = inner.clock.now();
-    let (was, purge_at) = {
+    let (was, purge_at, held) = {
         let state = tenant.state.lock();
-        (state.desired, state.purge_at)
+        (state.desired, state.purge_at, state.suspended.clone())
     };
     let (desired, purge_at) = match wish {
         Wish::Delete { purge } => {
@@ -314,23 +330,34 @@ async fn grant(
             let text = "the node is archived: it can only be purged".to_owned();
             return Err(NodeOpError::Conflict(text));
         }
+        Wish::Start | Wish::Restart if held.is_some() => {
+            return Err(held_by_operator(&held.unwrap_or_default()));
+        }
         Wish::Stop => (DesiredState::Stopped, None),
         Wish::Start | Wish::Restart => (DesiredState::Running, None),
     };
     let unchanged = was == desired && tenant.state.lock().purge_at == purge_at;
     if !unchanged {
-        let change = tenant.change(Some(principal.account()), now);
+        if desired == DesiredState::Archived {
+            let injected = failpoints::hit("archive.before-write");
+            injected.map_err(|error| NodeOpError::Unavailable(error.to_string()))?;
+        }
+        let change = tenant.change(actor, now);
         let tenants = &inner.repositories.tenants;
         let written = tenants.set_desired(change, desired, purge_at).await;
         written.map_err(|error| NodeOpError::Unavailable(inner.not_written(tenant, &error)))?;
+        if desired == DesiredState::Archived {
+            failpoints::crash("archive.written");
+        }
     }
     {
         let mut state = tenant.state.lock();
         state.desired = desired;
         state.purge_at = purge_at;
         state.restart = wish == Wish::Restart;
-        state.boot_wanted = matches!(wish, Wish::Start | Wish::Restart);
-        if state.boot_wanted {
+        state.boot_wanted = false;
+        if matches!(wish, Wish::Start | Wish::Restart) {
+            state.want(Cause::Api);
             state.breaker.reset();
         }
     }
@@ -339,7 +366,44 @@ async fn grant(
     Ok(inner.view(tenant))
 }
 
+/// What an owner reads who starts a node that an operator holds.
+fn held_by_operator(reason: &str) -> NodeOpError {
+    NodeOpError::Conflict(format!(
+        "the node is suspended by the host's operator: {reason}"
+    ))
+}
+
+/// Puts a running node to sleep in the background, whoever uses it.
+pub(crate) fn hibernate(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<(), NodeOpError> {
+    let refused = |text: String| Err(NodeOpError::Conflict(text));
+    let (desired, held) = {
+        let state = tenant.state.lock();
+        (state.desired, state.suspended.clone())
+    };
+    if let Some(reason) = held {
+        return Err(held_by_operator(&reason));
+    }
+    if desired != DesiredState::Running {
+        return refused(format!(
+            "the node is {desired}: only a running node can hibernate"
+        ));
+    }
+    if tenant.plan.always_on {
+        return refused("the plan keeps this node running; stop it instead".to_owned());
+    }
+    if inner.slots.observe(tenant.id).0 == Observed::Booting {
+        return refused("the node is starting; try again when it is active".to_owned());
+    }
+    stop::begin(inner, tenant, StopReason::Idle, |_| true);
+    Ok(())
+}
+
 impl Inner {
+    pub(crate) fn status(&self, tenant: &Tenant) -> NodeStatus {
+        let (observed, node) = self.slots.observe(tenant.id);
+        tenant.status(observed, node.as_deref())
+    }
+
     pub(crate) fn view(&self, tenant: &Tenant) -> NodeView {
         let (observed, node) = self.slots.observe(tenant.id);
         tenant.view(observed, node.as_deref())

@@ -3,8 +3,9 @@
 use lifecycle::Timestamp;
 use tenant_model::{AccountId, Email, Role, Session, SessionId};
 
-/// An account with a live session. Only `Manager::authenticate` makes one, so
-/// whoever holds it need not check again.
+/// An account with a live session, or whoever has the host's data directory.
+/// Only `Manager::authenticate` makes one, so whoever holds it need not check
+/// again.
 #[derive(Debug, Clone)]
 pub struct Principal {
     account: AccountId,
@@ -12,7 +13,11 @@ pub struct Principal {
     role: Role,
     session: SessionId,
     signed_in_at: Timestamp,
+    is_local: bool,
 }
+
+/// What stands for the account and session of somebody who has none.
+const NOBODY: [u8; 16] = [0; 16];
 
 impl Principal {
     pub(crate) fn of(session: Session) -> Self {
@@ -22,13 +27,31 @@ impl Principal {
             role: session.account.role,
             session: session.id,
             signed_in_at: session.signed_in_at,
+            is_local: false,
         }
     }
 
-    /// The account.
+    /// An operator on the host's own machine, who has no account.
+    pub(crate) fn local(now: Timestamp) -> Self {
+        Self {
+            account: AccountId::from_random(NOBODY),
+            email: Email::from_stored("operator@localhost".to_owned()),
+            role: Role::Operator,
+            session: SessionId::from_random(NOBODY),
+            signed_in_at: now,
+            is_local: true,
+        }
+    }
+
+    /// The account; one that does not exist for an operator without one.
     #[must_use]
     pub fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// The account, if there is one, for the audit.
+    pub(crate) fn actor(&self) -> Option<AccountId> {
+        (!self.is_local).then_some(self.account)
     }
 
     /// Its address.

@@ -16,6 +16,8 @@ pub(crate) struct Intent {
     pub(crate) boot_wanted: bool,
     /// The node that runs now is to end first.
     pub(crate) restart: bool,
+    /// An operator holds it.
+    pub(crate) suspended: bool,
     /// Everything of it is to be removed now.
     pub(crate) purge_due: bool,
     /// A failure was too recent to try again.
@@ -47,9 +49,11 @@ pub(crate) enum Step {
 
 /// The next thing to do about one tenant.
 pub(crate) fn step(intent: Intent, observed: Observed) -> Step {
-    let runs = intent.desired == DesiredState::Running && !intent.lost;
+    let runs = intent.desired == DesiredState::Running && !intent.lost && !intent.suspended;
     match observed {
         Observed::Resting if intent.lost => Step::Forget,
+        // What an operator holds is kept.
+        Observed::Resting if intent.suspended => Step::Nothing,
         Observed::Resting if intent.desired == DesiredState::Archived && intent.purge_due => {
             Step::Purge
         }
@@ -119,26 +123,28 @@ mod tests {
             Just(DesiredState::Stopped),
             Just(DesiredState::Archived)
         ];
-        (desired, any::<[bool; 5]>()).prop_map(|(desired, flags)| Intent {
+        (desired, any::<[bool; 6]>()).prop_map(|(desired, flags)| Intent {
             desired,
             boot_wanted: flags[0],
             restart: flags[1],
             purge_due: flags[2],
             held_back: flags[3],
             lost: flags[4],
+            suspended: flags[5],
         })
     }
 
     proptest! {
         #[test]
         fn nothing_boots_or_stays_up_against_the_owners_will(intent in intents()) {
-            let unwanted = intent.desired != DesiredState::Running || intent.lost;
+            let unwanted =
+                intent.desired != DesiredState::Running || intent.lost || intent.suspended;
             if unwanted {
                 prop_assert_ne!(step(intent, Observed::Resting), Step::Boot);
                 prop_assert_eq!(step(intent, Observed::Active), Step::Stop);
                 prop_assert_eq!(step(intent, Observed::Booting), Step::CancelBoot);
             }
-            if intent.desired != DesiredState::Archived || !intent.purge_due {
+            if intent.desired != DesiredState::Archived || !intent.purge_due || intent.suspended {
                 prop_assert_ne!(step(intent, Observed::Resting), Step::Purge);
             }
             for busy in [Observed::Stopping, Observed::Purging] {
@@ -150,6 +156,7 @@ mod tests {
         fn a_running_tenant_reaches_active_and_stays(mut intent in intents()) {
             intent.desired = DesiredState::Running;
             intent.lost = false;
+            intent.suspended = false;
             intent.held_back = false;
             intent.boot_wanted = true;
             prop_assert_eq!(step(intent, Observed::Resting), Step::Boot);

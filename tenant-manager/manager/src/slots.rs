@@ -11,15 +11,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use lifecycle::{Barrier, BarrierGuard, Gate, GateGuard};
-use node_api::NodeHandle;
+use node_api::{NodeHandle, StopReason};
 use parking_lot::Mutex;
 use tenant_model::TenantId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::Feed;
+use crate::places::Place;
 use crate::reconcile::Observed;
 
 /// A node in its slot.
@@ -32,23 +34,43 @@ pub(crate) struct TenantNode {
     pub(crate) last_used: Mutex<Instant>,
     /// Version of the login that it has. Held while another is put in place.
     pub(crate) login: Mutex<u64>,
+    /// Given up when nothing of it is left, whoever still knows it.
+    place: Mutex<Option<Place>>,
     down: AtomicBool,
 }
 
 impl TenantNode {
-    pub(crate) fn new(handle: Arc<dyn NodeHandle>, login: u64, now: Instant) -> Arc<Self> {
+    pub(crate) fn new(
+        handle: Arc<dyn NodeHandle>,
+        login: u64,
+        place: Place,
+        now: Instant,
+    ) -> Arc<Self> {
         Arc::new(Self {
             handle,
             gate: Gate::default(),
             last_used: Mutex::new(now),
             login: Mutex::new(login),
+            place: Mutex::new(Some(place)),
             down: AtomicBool::new(false),
         })
+    }
+
+    /// For how long nobody has used it; `None` while somebody does.
+    pub(crate) fn idle_for(&self, now: Instant) -> Option<Duration> {
+        let mut last_used = self.last_used.lock();
+        if self.gate.users() > 0 {
+            *last_used = now;
+            return None;
+        }
+        let unused = now.duration_since(*last_used);
+        Some(unused.min(self.handle.idle_for()))
     }
 
     /// Nothing of it is left.
     pub(crate) fn set_down(&self) {
         self.down.store(true, Ordering::Release);
+        self.place.lock().take();
     }
 }
 
@@ -67,13 +89,16 @@ enum Slot {
         doing: Doing,
         barrier: Barrier,
         cancel: CancellationToken,
+        /// Somebody waits for what is in progress.
+        hurry: CancellationToken,
     },
     Attached(Arc<TenantNode>),
 }
 
 #[derive(Debug, Default)]
 struct Map {
-    closing: bool,
+    /// Why nothing begins any more but stopping.
+    closing: Option<StopReason>,
     slots: HashMap<TenantId, Slot>,
 }
 
@@ -106,20 +131,26 @@ pub(crate) struct SlotGuard {
     tenant: TenantId,
     old: Option<Arc<TenantNode>>,
     cancel: CancellationToken,
+    hurry: CancellationToken,
+    barrier: Barrier,
     /// Opened when the guard goes, after the slot has changed.
     _barrier: BarrierGuard,
 }
 
 impl Slots {
-    /// Enters the node if it runs.
+    /// Enters the node if it runs. What is in progress with it is told that
+    /// somebody waits.
     pub(crate) fn enter(&self, tenant: TenantId) -> Entry {
         let map = self.map.lock();
-        if map.closing {
+        if map.closing.is_some() {
             return Entry::Closing;
         }
         match map.slots.get(&tenant) {
             None => Entry::Resting,
-            Some(Slot::InProgress { barrier, .. }) => Entry::Wait(barrier.clone()),
+            Some(Slot::InProgress { barrier, hurry, .. }) => {
+                hurry.cancel();
+                Entry::Wait(barrier.clone())
+            }
             Some(Slot::Attached(node)) => match node.gate.enter() {
                 Ok(guard) => Entry::Entered(node.clone(), guard),
                 // Closed only by whoever holds the slot, so it cannot be; and
@@ -148,7 +179,7 @@ impl Slots {
     /// Takes the slot of a tenant at rest, unless the host is going down.
     pub(crate) fn begin(&self, tenant: TenantId, doing: Doing) -> Option<SlotGuard> {
         let mut map = self.map.lock();
-        if map.closing || map.slots.contains_key(&tenant) {
+        if map.closing.is_some() || map.slots.contains_key(&tenant) {
             return None;
         }
         Some(self.hold(&mut map, tenant, doing, None))
@@ -180,11 +211,12 @@ impl Slots {
         old: Option<Arc<TenantNode>>,
     ) -> SlotGuard {
         let (barrier, barrier_guard) = Barrier::new();
-        let cancel = CancellationToken::new();
+        let (cancel, hurry) = (CancellationToken::new(), CancellationToken::new());
         let slot = Slot::InProgress {
             doing,
-            barrier,
+            barrier: barrier.clone(),
             cancel: cancel.clone(),
+            hurry: hurry.clone(),
         };
         map.slots.insert(tenant, slot);
         self.feed.changed(tenant);
@@ -193,6 +225,8 @@ impl Slots {
             tenant,
             old,
             cancel,
+            hurry,
+            barrier,
             _barrier: barrier_guard,
         }
     }
@@ -210,9 +244,9 @@ impl Slots {
     }
 
     /// Nothing begins any more but stopping; boots are cancelled.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, reason: StopReason) {
         let mut map = self.map.lock();
-        map.closing = true;
+        map.closing.get_or_insert(reason);
         for slot in map.slots.values() {
             if let Slot::InProgress { cancel, .. } = slot {
                 cancel.cancel();
@@ -222,7 +256,22 @@ impl Slots {
 
     /// Whether the host is going down.
     pub(crate) fn is_closing(&self) -> bool {
-        self.map.lock().closing
+        self.map.lock().closing.is_some()
+    }
+
+    /// Why the host is going down, if it is.
+    pub(crate) fn closing_reason(&self) -> StopReason {
+        self.map.lock().closing.unwrap_or(StopReason::HostShutdown)
+    }
+
+    /// The nodes that run.
+    pub(crate) fn attached(&self) -> Vec<(TenantId, Arc<TenantNode>)> {
+        let map = self.map.lock();
+        let attached = map.slots.iter().filter_map(|(tenant, slot)| match slot {
+            Slot::Attached(node) => Some((*tenant, node.clone())),
+            Slot::InProgress { .. } => None,
+        });
+        attached.collect()
     }
 
     /// Tenants with a running node, and barriers of what is in progress.
@@ -244,6 +293,16 @@ impl SlotGuard {
     /// Cancelled when what is being done is not wanted any more.
     pub(crate) fn cancelled(&self) -> CancellationToken {
         self.cancel.clone()
+    }
+
+    /// Cancelled when somebody waits for what is being done.
+    pub(crate) fn hurried(&self) -> CancellationToken {
+        self.hurry.clone()
+    }
+
+    /// Opens when the guard goes.
+    pub(crate) fn barrier(&self) -> Barrier {
+        self.barrier.clone()
     }
 
     /// The node runs.
@@ -303,7 +362,7 @@ mod tests {
         let tenant = TenantId::from_random([1; 16]);
         let guard = slots.begin(tenant, Doing::Booting).unwrap();
         let cancelled = guard.cancelled();
-        slots.close();
+        slots.close(StopReason::HostShutdown);
         cancelled.cancelled().await;
         assert_eq!(slots.busy().1.len(), 1);
         drop(guard);

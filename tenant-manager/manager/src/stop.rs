@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use lifecycle::TaskKind;
-use node_api::StopReason;
+use lifecycle::{TaskKind, failpoints};
+use node_api::{Rest, StopReason};
 use tracing::Instrument;
 
+use crate::alarms;
 use crate::logs::log_dir;
 use crate::manager::Inner;
 use crate::slots::{Doing, SlotGuard, TenantNode};
@@ -46,7 +47,14 @@ pub(crate) fn spawn(
     let (inner, tenant) = (inner.clone(), tenant.clone());
     let tasks = inner.tasks.clone();
     let stop = async move {
-        run(&inner, &tenant, &node, guard, reason).await;
+        let whole = AssertUnwindSafe(run(&inner, &tenant, &node, guard, reason)).catch_unwind();
+        if whole.await.is_err() {
+            tracing::error!("stopping the node panicked; stopping it again");
+            let same = |attached: &Arc<TenantNode>| Arc::ptr_eq(attached, &node);
+            if let Some((guard, node)) = inner.slots.begin_stop(tenant.id, same) {
+                run(&inner, &tenant, &node, guard, reason).await;
+            }
+        }
         metrics::gauge!("berth_nodes_active").decrement(1.0);
         inner.reconcile(&tenant);
     };
@@ -64,6 +72,7 @@ pub(crate) async fn run(
     // Polled once now: from here on nobody enters. It may be over at once, so
     // the wait below begins anew.
     let _ = futures::poll!(std::pin::pin!(node.gate.close()));
+    failpoints::crash("stop.begun");
     let usage = node.handle.usage();
     let now = inner.clock.now();
     tenant.state.lock().record_usage(now, &usage);
@@ -76,9 +85,11 @@ pub(crate) async fn run(
             stopping.await
         }
     };
-    if stopped.is_err() {
+    let Rest { wake_in } = stopped.unwrap_or_else(|_panic| {
         tracing::error!("stopping the node panicked");
-    }
+        Rest::default()
+    });
+    failpoints::crash("stop.stopped");
     // What they hold is an empty shell by now; another boot can do it no harm.
     if tokio::time::timeout(LEASES, node.gate.close())
         .await
@@ -87,6 +98,11 @@ pub(crate) async fn run(
         tracing::warn!(leases = node.gate.users(), "leases outlive their node");
     }
     node.set_down();
+    match wake_in.filter(|_| reason.is_rest()) {
+        Some(wait) => inner.alarms.set_in(tenant.id, alarms::Kind::Wake, wait),
+        None => inner.alarms.clear(tenant.id, alarms::Kind::Wake),
+    }
+    failpoints::crash("stop.done");
     guard.rest();
     let outcome = match reason {
         StopReason::Owner => "owner",
@@ -112,6 +128,7 @@ pub(crate) fn begin_purge(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
             tenant.state.lock().purge_at = Some(again);
         } else {
             inner.registry.write().remove(&tenant);
+            inner.alarms.forget(tenant.id);
             inner.slots.feed.removed(tenant.id, tenant.account);
             tracing::info!("the tenant is purged");
         }
@@ -126,9 +143,13 @@ async fn purge(inner: &Inner, tenant: &Tenant) -> Result<(), String> {
         tenant.vfs_root(&inner.data_dir),
         log_dir(&inner.data_dir, tenant.id),
     ];
+    failpoints::hit("purge.begun").map_err(|injected| injected.to_string())?;
     let removed = inner.launcher.purge(tenant.key(), &directories).await;
     removed.map_err(|error| error.to_string())?;
+    failpoints::hit("purge.data-removed").map_err(|injected| injected.to_string())?;
     let change = tenant.change(None, inner.clock.now());
     let ended = inner.repositories.tenants.purge(change).await;
-    ended.map_err(|error| error.to_string())
+    ended.map_err(|error| error.to_string())?;
+    failpoints::crash("purge.row-ended");
+    Ok(())
 }

@@ -16,8 +16,9 @@ use tenant_model::{
 };
 use tokio::time::Instant;
 
-use crate::access::TenantAccess;
+use crate::access::{Door, TenantAccess};
 use crate::admission::AccountPermits;
+use crate::boot::Cause;
 use crate::breaker::Breaker;
 use crate::fabric::WAKES;
 use crate::keyfile::Wanted;
@@ -60,8 +61,16 @@ pub(crate) struct State {
     pub(crate) keyfile_wanted: Option<Wanted>,
     pub(crate) last_started: Option<Timestamp>,
     pub(crate) purge_at: Option<Timestamp>,
+    /// Why an operator holds it, if one does.
+    pub(crate) suspended: Option<String>,
+    /// Its plan has it run whether somebody uses it or not.
+    always_on: bool,
     /// It is to run now, not only on demand.
     pub(crate) boot_wanted: bool,
+    /// What made it wanted.
+    pub(crate) cause: Cause,
+    /// When its boot last found no room on the host.
+    pub(crate) no_room: Option<Instant>,
     /// The node that runs now is to end first.
     pub(crate) restart: bool,
     /// Its boot has not been admitted yet.
@@ -116,7 +125,11 @@ impl Tenant {
             keyfile_wanted: None,
             last_started: row.last_started_at,
             purge_at: row.purge_at,
+            suspended: row.suspended,
+            always_on: row.plan.always_on,
             boot_wanted: row.last_started_at.is_none() && row.desired == DesiredState::Running,
+            cause: Cause::Start,
+            no_room: None,
             restart: false,
             queued: false,
             lost: false,
@@ -222,11 +235,12 @@ impl Tenant {
     }
 
     /// The right to reach it, for someone the caller has checked.
-    pub(crate) fn access(&self) -> TenantAccess {
+    pub(crate) fn access(&self, door: Door) -> TenantAccess {
         TenantAccess {
             tenant: self.id,
             label: self.label.clone(),
             name: self.name.clone(),
+            door,
         }
     }
 
@@ -245,12 +259,19 @@ impl Tenant {
         let state = self.state.lock();
         Intent {
             desired: state.desired,
-            boot_wanted: state.boot_wanted && !state.breaker.gave_up(),
+            boot_wanted: state.boot_is_wanted() && !state.breaker.gave_up(),
             restart: state.restart,
+            suspended: state.suspended.is_some(),
             purge_due: state.purge_at.is_some_and(|at| at <= clock),
             held_back: state.breaker.refuses(now).is_some(),
             lost: state.lost,
         }
+    }
+
+    /// How it is.
+    pub(crate) fn status(&self, observed: Observed, node: Option<&TenantNode>) -> NodeStatus {
+        let node = node.map(|node| node.handle.status().borrow().clone());
+        self.state.lock().status(observed, node).0
     }
 
     /// What its owner is shown.
@@ -277,6 +298,22 @@ impl Tenant {
 }
 
 impl State {
+    /// Whether its owner, the operators and this host let it run.
+    pub(crate) fn may_run(&self) -> bool {
+        self.desired == DesiredState::Running && !self.lost && self.suspended.is_none()
+    }
+
+    /// It is to run now, because of `cause`.
+    pub(crate) fn want(&mut self, cause: Cause) {
+        self.boot_wanted = true;
+        self.cause = cause;
+    }
+
+    /// Whether it is to run now, not only on demand.
+    pub(crate) fn boot_is_wanted(&self) -> bool {
+        self.boot_wanted || self.always_on
+    }
+
     fn status(
         &self,
         observed: Observed,
@@ -285,11 +322,16 @@ impl State {
         let plain = |status| (status, None);
         let never_ran = self.last_started.is_none();
         match (self.desired, observed) {
-            (DesiredState::Stopped, Observed::Resting) => plain(NodeStatus::Stopped),
             (DesiredState::Archived, Observed::Resting | Observed::Purging) => self.archived(),
+            (_, Observed::Resting) if self.suspended.is_some() => {
+                (NodeStatus::Suspended, self.suspended.clone())
+            }
+            (DesiredState::Stopped, Observed::Resting) => plain(NodeStatus::Stopped),
             (DesiredState::Stopped | DesiredState::Archived, _)
             | (_, Observed::Stopping | Observed::Purging) => plain(NodeStatus::Stopping),
-            (_, Observed::Active) if self.restart => plain(NodeStatus::Stopping),
+            (_, Observed::Active) if self.restart || self.suspended.is_some() => {
+                plain(NodeStatus::Stopping)
+            }
             (_, Observed::Active) => match node {
                 Some(node_api::NodeStatus::Booting) => plain(NodeStatus::Booting),
                 Some(node_api::NodeStatus::Broken(reason)) => (NodeStatus::Broken, Some(reason)),
@@ -302,8 +344,8 @@ impl State {
             (_, Observed::Booting) => plain(NodeStatus::Booting),
             (_, Observed::Resting) => match self.breaker.reason() {
                 Some(reason) => (NodeStatus::Broken, Some(reason.to_owned())),
-                None if self.boot_wanted && never_ran => plain(NodeStatus::Provisioning),
-                None if self.boot_wanted => plain(NodeStatus::Booting),
+                None if self.boot_is_wanted() && never_ran => plain(NodeStatus::Provisioning),
+                None if self.boot_is_wanted() => plain(NodeStatus::Booting),
                 None => plain(NodeStatus::Hibernated),
             },
         }

@@ -14,10 +14,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::manager::Inner;
 use crate::reconcile::{Plan, step};
 use crate::slots::TenantNode;
-use crate::{stop, usage};
+use crate::{alarms, census, stop, usage};
 
 /// Between two passes over all tenants.
 const PASS: Duration = Duration::from_secs(5);
+/// Between two readings of what the host uses, while nodes come and go.
+const READING: Duration = Duration::from_secs(1);
 /// Between two sweeps of sessions.
 const SWEEP: Duration = Duration::from_secs(600);
 /// Bounds of the time between two looks for idle nodes.
@@ -25,6 +27,10 @@ const IDLE_LOOK: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 
 /// Starts the timers; they stop with the manager's tasks.
 pub(crate) fn start(inner: &Arc<Inner>) {
+    alarms::start(inner);
+    every(inner, "read the host's use", READING, |inner| async move {
+        read_use(&inner).await;
+    });
     every(inner, "reconcile", PASS, |inner| async move {
         pass(&inner).await;
     });
@@ -75,6 +81,7 @@ pub(crate) async fn pass(inner: &Arc<Inner>) {
         reload(inner).await;
     }
     let tenants = inner.registry.read().all();
+    census::take(inner, &tenants);
     let (now, clock) = (Instant::now(), inner.clock.now());
     let mut plan = Plan::default();
     for tenant in &tenants {
@@ -87,6 +94,18 @@ pub(crate) async fn pass(inner: &Arc<Inner>) {
     tracing::debug!("reconciling: {plan}");
     for tenant in &tenants {
         inner.reconcile(tenant);
+    }
+}
+
+/// Reads what the host uses, if nodes came or went since.
+pub(crate) async fn read_use(inner: &Arc<Inner>) {
+    if !inner.places.is_stale() {
+        return;
+    }
+    let gauge = inner.gauge.clone();
+    let reading = inner.tasks.blocking(move || gauge.read()).await.flatten();
+    if let Some(reading) = reading {
+        inner.places.read(reading);
     }
 }
 
@@ -118,18 +137,15 @@ async fn reload(inner: &Arc<Inner>) {
 pub(crate) fn hibernate_idle(inner: &Arc<Inner>) {
     let now = Instant::now();
     let idle = |node: &Arc<TenantNode>| {
-        let mut last_used = node.last_used.lock();
-        if node.gate.users() > 0 {
-            *last_used = now;
-            return false;
-        }
-        let unused = now.duration_since(*last_used);
-        unused.min(node.handle.idle_for()) >= inner.idle_after
+        let unused = node.idle_for(now);
+        unused.is_some_and(|unused| unused >= inner.idle_after)
     };
     for id in inner.slots.busy().0 {
         let Some(tenant) = inner.registry.read().get(id) else {
             continue;
         };
-        stop::begin(inner, &tenant, StopReason::Idle, idle);
+        if !tenant.plan.always_on {
+            stop::begin(inner, &tenant, StopReason::Idle, idle);
+        }
     }
 }

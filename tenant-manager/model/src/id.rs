@@ -57,6 +57,12 @@ impl TenantId {
     pub const fn as_u128(self) -> u128 {
         self.0.as_u128()
     }
+
+    /// The id that [`TenantId::as_u128`] gave.
+    #[must_use]
+    pub const fn from_u128(number: u128) -> Self {
+        Self(Uuid::from_u128(number))
+    }
 }
 
 /// Fencing number of a tenant: raised by the database at each placement and

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::lanes::{Parcel, Way};
 use super::port::ingress;
 use super::{count, fail, may_be_woken, may_run};
-use crate::boot;
+use crate::boot::{self, Cause};
 use crate::manager::Inner;
 use crate::slots::{Entry, TenantNode};
 use crate::tenant::Tenant;
@@ -178,7 +178,7 @@ async fn wake(open: &Open, receiver: &Arc<Tenant>, deadline: Instant) -> Result<
     match wait {
         None => {
             metrics::counter!("berth_fabric_wakes_total").increment(1);
-            boot::begin(inner, receiver);
+            boot::begin(inner, receiver, Cause::Peer);
         }
         // Others may have woken it meanwhile: asked anew after that.
         Some(wait) => tokio::time::sleep_until((Instant::now() + wait).min(deadline)).await,

@@ -22,7 +22,6 @@ mod room;
 use node_api::Receipt;
 use node_types::SendErrorKind;
 use parking_lot::Mutex;
-use tenant_model::DesiredState;
 use tokio::time::Instant;
 
 use self::lanes::{Lanes, Parcel, Queued, Way};
@@ -119,17 +118,13 @@ fn fail(receipt: Receipt, kind: SendErrorKind) {
 
 /// Whether its owner and this host want it to run at all.
 fn may_run(tenant: &Tenant) -> bool {
-    let state = tenant.state.lock();
-    state.desired == DesiredState::Running && !state.lost
+    tenant.state.lock().may_run()
 }
 
 /// Whether a message may start it.
 fn may_be_woken(tenant: &Tenant) -> bool {
     let state = tenant.state.lock();
-    state.desired == DesiredState::Running
-        && !state.lost
-        && !state.breaker.gave_up()
-        && state.breaker.refuses(Instant::now()).is_none()
+    state.may_run() && !state.breaker.gave_up() && state.breaker.refuses(Instant::now()).is_none()
 }
 
 fn count(outcome: &'static str) {

@@ -24,6 +24,8 @@ pub struct FakeLauncher {
     specs: Mutex<Vec<NodeSpec>>,
     purged: Mutex<Vec<TenantKey>>,
     removed: Mutex<Vec<PathBuf>>,
+    /// Launches and purges of tenants whose node ran.
+    clashes: AtomicUsize,
     stuck: Mutex<Option<String>>,
     alarms: Mutex<Vec<Alarm>>,
     before_login: Mutex<Hook>,
@@ -40,6 +42,7 @@ impl Default for FakeLauncher {
             specs: Mutex::default(),
             purged: Mutex::default(),
             removed: Mutex::default(),
+            clashes: AtomicUsize::new(0),
             stuck: Mutex::default(),
             alarms: Mutex::default(),
             before_login: Mutex::default(),
@@ -85,6 +88,11 @@ impl FakeLauncher {
         self.launches.load(Ordering::SeqCst)
     }
 
+    /// How often a tenant was to be launched or purged whose node ran.
+    pub fn clashes(&self) -> usize {
+        self.clashes.load(Ordering::SeqCst)
+    }
+
     /// Nodes that run.
     pub fn running(&self) -> Vec<Arc<FakeNode>> {
         let nodes = self.nodes.lock();
@@ -93,6 +101,11 @@ impl FakeLauncher {
             .filter(|node| node.is_running())
             .cloned()
             .collect()
+    }
+
+    /// Every node that was launched last for its tenant.
+    pub fn all(&self) -> Vec<Arc<FakeNode>> {
+        self.nodes.lock().values().cloned().collect()
     }
 
     /// The running node called `name`.
@@ -142,6 +155,7 @@ impl NodeLauncher for FakeLauncher {
         }
         let mut nodes = self.nodes.lock();
         if nodes.get(&spec.key).is_some_and(|node| node.is_running()) {
+            self.clashes.fetch_add(1, Ordering::SeqCst);
             return Err(LaunchError::Storage(
                 "a second node of one tenant".to_owned(),
             ));
@@ -163,6 +177,7 @@ impl NodeLauncher for FakeLauncher {
             .get(&key)
             .is_some_and(|node| node.is_running())
         {
+            self.clashes.fetch_add(1, Ordering::SeqCst);
             return Err(LaunchError::Storage("the node runs".to_owned()));
         }
         self.purged.lock().push(key);

@@ -1,6 +1,7 @@
 //! A real manager over fakes, for tests of the doors and of the manager: no
 //! database, no Wasm, a clock that moves by hand.
 
+mod gauge;
 mod launcher;
 mod logs;
 mod node;
@@ -16,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::keys::HostIdentity;
 use crate::manager::{Manager, ManagerLimits, ManagerOptions, StartError};
+use crate::places::HostGauge;
 use crate::{CreateError, NodeView, Principal};
 
+pub use gauge::FakeGauge;
 pub use launcher::FakeLauncher;
 pub use logs::FakeLogs;
 pub use node::FakeNode;
@@ -51,6 +54,8 @@ pub struct FakeOptions {
     pub identity: HostIdentity,
     /// Where logs are read.
     pub logs: Arc<dyn NodeLogs>,
+    /// What the host uses.
+    pub gauge: Arc<dyn HostGauge>,
 }
 
 impl Default for FakeOptions {
@@ -61,6 +66,7 @@ impl Default for FakeOptions {
             limits: ManagerLimits::default(),
             identity: HostIdentity::ephemeral(&OsEntropy),
             logs: Arc::new(FakeLogs::default()),
+            gauge: Arc::new(FakeGauge::default()),
         }
     }
 }
@@ -116,11 +122,13 @@ pub async fn start_over(
         limits,
         identity,
         logs,
+        gauge,
     } = options;
     Manager::start(ManagerOptions {
         repositories,
         launcher,
         logs,
+        gauge,
         clock: Arc::new(clock.clone()),
         entropy,
         tasks: tasks.child(),
