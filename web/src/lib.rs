@@ -21,6 +21,7 @@ mod hold;
 mod host_router;
 mod in_flight;
 mod listener;
+mod operator;
 mod options;
 mod pages;
 mod problem;

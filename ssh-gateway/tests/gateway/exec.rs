@@ -70,6 +70,20 @@ async fn a_node_that_cannot_start_says_why_on_standard_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_node_says_so_on_standard_error() {
+    let host = Host::start().await;
+    let password = host.node("alice").await;
+    host.suspend_node("alice").await;
+    for line in ["lsof -i -P -n", "top"] {
+        let answer = host.exec("alice", &password, line).await;
+        assert_eq!((answer.status, answer.stdout.as_str()), (Some(1), ""));
+        assert!(answer.stderr.contains("suspended"), "{answer:?}");
+        // Whoever knows the SSH password need not be the owner.
+        assert!(!answer.stderr.contains("a secret"), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_line_has_a_time_limit_and_ends_with_its_client() {
     let host = Host::with(ssh_gateway::Limits {
         line_limit: Duration::from_millis(300),

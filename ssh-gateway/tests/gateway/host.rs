@@ -94,6 +94,16 @@ impl Host {
         self.manager.stop_node(&self.owner, label).await.unwrap();
     }
 
+    /// An operator of the host suspends the node.
+    pub async fn suspend_node(&self, label: &str) {
+        let (email, password) = ("ops@example.org", Secret::new("long enough".to_owned()));
+        let new = self.manager.register(email, password).await.unwrap();
+        self.manager.promote_operator(email).await.unwrap();
+        let principal = self.manager.authenticate(new.token.expose()).await.unwrap();
+        let operator = self.manager.operator(&principal).unwrap();
+        operator.suspend_node(label, "a secret").await.unwrap();
+    }
+
     /// A directory for the test's own files.
     pub fn directory(&self) -> &Path {
         self.directory.path()

@@ -211,6 +211,20 @@ async fn a_stopping_node_says_so_and_ends_the_shell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_gets_suspended_ends_the_shell_and_says_why_to_the_next() {
+    let host = Host::start().await;
+    let password = host.node("alice").await;
+    let mut shell = Shell::start(host.ssh(&password).args(["-tt", "alice@127.0.0.1"]));
+    shell.shows("alice.dev > ").await;
+    host.suspend_node("alice").await;
+    shell.shows("the node is stopping").await;
+    assert_eq!(shell.ends().await.0, Some(0));
+    let mut shell = Shell::start(host.ssh(&password).args(["-tt", "alice@127.0.0.1"]));
+    shell.shows("suspended").await;
+    assert_eq!(shell.ends().await.0, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shell_that_ends_beside_another_leaves_it_alone() {
     let host = Host::start().await;
     let password = host.node("alice").await;

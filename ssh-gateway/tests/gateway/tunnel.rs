@@ -171,6 +171,24 @@ async fn a_node_that_cannot_be_reached_is_a_failed_connection() {
     assert_ne!(answer.status, Some(0));
     assert!(answer.stderr.contains("connect failed"), "{answer:?}");
     assert!(answer.stderr.contains("this node is stopped"), "{answer:?}");
+
+    host.suspend_node("alice").await;
+    let answer = ran(host
+        .ssh(&password)
+        .args(["-W", "localhost:8080", "alice@127.0.0.1"]))
+    .await;
+    assert_ne!(answer.status, Some(0));
+    assert!(answer.stderr.contains("connect failed"), "{answer:?}");
+    assert!(answer.stderr.contains("suspended"), "{answer:?}");
+
+    *host.launcher.fails.lock() = Some("luck".to_owned());
+    let password = host.node("bob").await;
+    let answer = ran(host
+        .ssh(&password)
+        .args(["-W", "localhost:8080", "bob@127.0.0.1"]))
+    .await;
+    assert_ne!(answer.status, Some(0));
+    assert!(answer.stderr.contains("out of luck"), "{answer:?}");
 }
 
 /// Where tunnels must not lead, whatever listens there.

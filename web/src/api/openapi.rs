@@ -8,7 +8,9 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi};
 
-use super::v1::{access, accounts, events, logs, names, nodes, sessions, ssh_password, usage};
+use super::v1::{
+    access, accounts, events, logs, names, nodes, operator, sessions, ssh_password, usage,
+};
 use crate::problem::MEDIA_TYPE;
 
 #[derive(OpenApi)]
@@ -40,6 +42,15 @@ use crate::problem::MEDIA_TYPE;
         access::open,
         ssh_password::reveal,
         ssh_password::rotate,
+        operator::list,
+        operator::show,
+        operator::start,
+        operator::stop,
+        operator::restart,
+        operator::hibernate,
+        operator::suspend,
+        operator::resume,
+        operator::log,
     ),
     security(("bearer" = []), ("session_cookie" = [])),
     modifiers(&Schemes, &CommonErrors),
@@ -189,7 +200,10 @@ mod tests {
                         let stream = "text/event-stream";
                         let media_types = match path.as_str() {
                             "/api/v1/events" => vec![stream],
-                            "/api/v1/nodes/{label}/logs" => vec!["application/json", stream],
+                            "/api/v1/nodes/{label}/logs"
+                            | "/api/v1/operator/nodes/{label}/logs" => {
+                                vec!["application/json", stream]
+                            }
                             _ => vec!["application/json"],
                         };
                         let has = |media_type: &&str| content.contains_key(*media_type);

@@ -1,5 +1,6 @@
 //! The JSON of the API.
 
+mod operator;
 mod usage;
 
 use lifecycle::Timestamp;
@@ -13,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 
+pub(super) use operator::{NodesWanted, OperatorNode, OperatorNodeList, Suspension};
 pub(super) use usage::NodeUsage;
 
 /// Address and password of an account.
@@ -113,6 +115,8 @@ struct AccountPlan {
     disk_bytes: u64,
     /// Processes of each node.
     processes: u32,
+    /// Its nodes run whether somebody uses them or not.
+    always_on: bool,
 }
 
 /// Whether a label can be had.
@@ -282,6 +286,7 @@ impl From<AccountView> for Account {
                 memory_bytes: account.plan.memory_bytes,
                 disk_bytes: account.plan.disk_bytes,
                 processes: account.plan.processes,
+                always_on: account.plan.always_on,
             },
         }
     }

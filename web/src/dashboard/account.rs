@@ -26,6 +26,7 @@ struct AccountPage<'a> {
     memory: String,
     disk: String,
     processes: u32,
+    always_on: bool,
 }
 
 pub(super) async fn show(
@@ -47,5 +48,6 @@ pub(super) async fn show(
         memory: bytes(account.plan.memory_bytes),
         disk: bytes(account.plan.disk_bytes),
         processes: account.plan.processes,
+        always_on: account.plan.always_on,
     }))
 }

@@ -56,7 +56,7 @@ static ICON: Asset = Asset::new(
 static ROBOTS: Asset = Asset::new(
     "/robots.txt",
     "text/plain; charset=utf-8",
-    b"User-agent: *\nDisallow: /api/\nDisallow: /nodes\nDisallow: /account\n",
+    b"User-agent: *\nDisallow: /api/\nDisallow: /nodes\nDisallow: /account\nDisallow: /operator\n",
 );
 
 impl Asset {

@@ -20,9 +20,11 @@ mod next;
 mod node;
 mod node_password;
 mod nodes;
+mod operator;
 mod page;
 mod removal;
 mod ssh;
+mod suspension;
 mod token;
 mod usage;
 mod view;
@@ -68,5 +70,22 @@ pub(crate) fn router() -> Router<Arc<App>> {
         )
         .route("/nodes/{label}/ssh-password", post(ssh::rotate))
         .route("/nodes/{label}/confirm", post(ssh::confirm))
+        .merge(for_operators())
         .merge(assets::router())
+}
+
+fn for_operators() -> Router<Arc<App>> {
+    Router::new()
+        .route("/operator", get(operator::show))
+        .route("/operator/nodes/{label}/start", post(operator::start))
+        .route("/operator/nodes/{label}/stop", post(operator::stop))
+        .route(
+            "/operator/nodes/{label}/hibernate",
+            post(operator::hibernate),
+        )
+        .route("/operator/nodes/{label}/resume", post(operator::resume))
+        .route(
+            "/operator/nodes/{label}/suspend",
+            get(suspension::ask).post(suspension::suspend),
+        )
 }

@@ -49,7 +49,9 @@ fn is_page(text: &str) -> bool {
     text.len() <= LONGEST
         && path.bytes().all(|byte| plain(byte) || byte == b'/')
         && is_encoded(query, |byte| plain(byte) || b"=&".contains(&byte))
-        && (path == "/account" || path == "/nodes" || path.starts_with("/nodes/"))
+        && (["/account", "/nodes", "/operator"].contains(&path)
+            || path.starts_with("/nodes/")
+            || path.starts_with("/operator/"))
         && !path
             .split('/')
             .skip(1)
@@ -94,6 +96,9 @@ mod tests {
             "/nodes/a-1/password",
             "/nodes/alice?show=ssh-password",
             "/account",
+            "/operator",
+            "/operator?status=stopped&cursor=alice",
+            "/operator/nodes/alice/suspend",
             "/nodes/new?label=j%C3%BCrgen",
             "/nodes/new?label=%2F%2fevil.example%0D%0a",
         ] {

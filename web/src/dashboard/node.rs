@@ -144,7 +144,10 @@ pub(super) async fn find(app: &App, visitor: &Visitor, label: &str) -> Result<No
 pub(super) async fn respond(app: &App, visitor: &Visitor, node: NodeView, said: Said) -> Response {
     let log = Shown::newest(app, &visitor.principal, node.label.as_str()).await;
     let usage = usage::Shown::of(app, &visitor.principal, node.label.as_str()).await;
-    let node = NodeCard::new(node, app);
+    // While the account cannot be looked up, the manager's refusal says it.
+    let account = app.manager.account(&visitor.principal).await;
+    let always_on = account.is_ok_and(|account| account.plan.always_on);
+    let node = NodeCard::new(node, app).kept_on(always_on);
     let ssh = match said.ssh {
         Ssh::Hidden if !node.can.secrets => Ssh::Nothing,
         ssh => ssh,

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use tenant_model::Role;
 
 use super::assets;
 use super::token::FormToken;
@@ -37,6 +38,8 @@ pub(super) struct Layout {
 pub(super) struct Person {
     pub(super) email: String,
     pub(super) token: FormToken,
+    /// Whether the menu leads to the pages for operators.
+    pub(super) operator: bool,
 }
 
 /// Parts of the menu.
@@ -45,6 +48,7 @@ pub(super) enum Here {
     Nowhere,
     Nodes,
     Account,
+    Operator,
 }
 
 impl Layout {
@@ -54,6 +58,7 @@ impl Layout {
             person: Some(Person {
                 email: visitor.principal.email().to_string(),
                 token: visitor.token.clone(),
+                operator: visitor.principal.role() == Role::Operator,
             }),
             here,
             ..Self::bare(title)
@@ -98,6 +103,10 @@ impl Layout {
 
     pub(super) fn is_at_account(&self) -> bool {
         self.here == Here::Account
+    }
+
+    pub(super) fn is_at_operator(&self) -> bool {
+        self.here == Here::Operator
     }
 
     /// With something `wrong` in its form.

@@ -26,6 +26,8 @@ pub(super) struct NodeCard {
     pub(super) reason: Option<String>,
     /// It will look different soon, by itself.
     pub(super) moving: bool,
+    /// Its plan keeps it running, whether somebody uses it or not.
+    pub(super) always_on: bool,
     pub(super) can: Can,
     pub(super) memory: String,
     pub(super) disk: String,
@@ -75,6 +77,7 @@ impl NodeCard {
                 purge: node.status == NodeStatus::Archived && node.purge_at.is_none(),
                 ..can(node.status)
             },
+            always_on: false,
             counts: node.status != NodeStatus::Archived,
             purge_at: node.purge_at.map(date),
             memory: bytes(node.usage.memory_bytes),
@@ -84,10 +87,30 @@ impl NodeCard {
         }
     }
 
+    /// The same node under a plan that keeps it running, if it does.
+    pub(super) fn kept_on(self, always_on: bool) -> Self {
+        let can = Can {
+            hibernate: self.can.hibernate && !always_on,
+            ..self.can
+        };
+        // Of a node that is switched off it would promise too much.
+        let runs = matches!(self.status, "provisioning" | "booting" | "active");
+        Self {
+            always_on: always_on && runs,
+            can,
+            ..self
+        }
+    }
+
     /// What a script compares to notice a change.
     pub(super) fn mark(&self) -> String {
         format!("{}:{}", self.label, self.status)
     }
+}
+
+/// A status in a word or two.
+pub(super) fn name_of(status: NodeStatus) -> &'static str {
+    words(status).0
 }
 
 fn words(status: NodeStatus) -> (&'static str, &'static str) {
@@ -113,12 +136,13 @@ fn words(status: NodeStatus) -> (&'static str, &'static str) {
         ),
         NodeStatus::Suspended => (
             "Suspended",
-            "The operator of this host has switched your node off.",
+            "The operator of this host has switched your node off. Nothing in it is lost, but you \
+             cannot start it: ask the operator to resume it. You can still delete it.",
         ),
         NodeStatus::Broken => (
             "Not working",
-            "Your node could not start. Try again; if that does not help, tell the operator of \
-             this host the reason.",
+            "Your node could not start, or failed. Start it again; if that does not help, tell \
+             the operator of this host the reason.",
         ),
         NodeStatus::Archived => (
             "Archived",
@@ -159,10 +183,14 @@ fn can(status: NodeStatus) -> Can {
             ..living
         },
         NodeStatus::Broken => Can {
-            start: Some("Try again"),
+            start: Some("Start again"),
             ..living
         },
-        NodeStatus::Suspended | NodeStatus::Archived => nothing,
+        NodeStatus::Suspended => Can {
+            delete: true,
+            ..nothing
+        },
+        NodeStatus::Archived => nothing,
     }
 }
 
@@ -221,6 +249,11 @@ mod tests {
         ] {
             assert!(!can(status).open, "{status}");
         }
+        let held = Can {
+            delete: true,
+            ..Can::default()
+        };
+        assert_eq!(can(NodeStatus::Suspended), held, "only given up");
         assert!(can(NodeStatus::Hibernated).open);
         assert!(!can(NodeStatus::Archived).secrets);
     }

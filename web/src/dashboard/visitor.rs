@@ -86,6 +86,7 @@ fn page_of(parts: &Parts) -> String {
     let mut pieces = path.split('/').skip(1);
     match (pieces.next(), pieces.next()) {
         (Some("nodes"), Some(label)) => format!("/nodes/{label}"),
+        (Some("operator"), _) => "/operator".to_owned(),
         _ => path.to_owned(),
     }
 }

@@ -277,6 +277,10 @@ fn no_lease(error: &AcquireError, access: &TenantAccess) -> Message {
             "Its owner stopped it. It will answer again once its owner starts it.",
         ),
         AcquireError::Archived => message("This node is archived", "Its owner put it away."),
+        AcquireError::Suspended => message(
+            "This node is suspended",
+            "Its host's operator holds it. Its owner can read why on the dashboard.",
+        ),
         AcquireError::Broken { reason } => {
             tracing::debug!(tenant = %access.tenant(), "refused a visitor of a broken node: {reason}");
             message(
@@ -294,10 +298,38 @@ fn no_lease(error: &AcquireError, access: &TenantAccess) -> Message {
             "Many nodes are being started. Try again in a few seconds.",
         )
         .retry_after(*retry_after),
+        AcquireError::Full { retry_after } => message(
+            "The host is full",
+            "All room for running nodes is taken. Try again in a few seconds.",
+        )
+        .retry_after(*retry_after),
         AcquireError::ShuttingDown => message(
             "One moment",
             "The host is being restarted. Try again in a few seconds.",
         )
         .retry_after(NOT_READY_RETRY),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenant_manager::testing::manager_with_fakes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_host_is_asked_again_and_a_suspended_node_is_not() {
+        let fakes = manager_with_fakes().await.unwrap();
+        let ann = fakes.account("ann@example.org").await.unwrap();
+        fakes.node(&ann, "alice").await.unwrap();
+        let access = fakes.manager.visitor("alice").unwrap();
+        let retry_after = Duration::from_secs(3);
+        let full = no_lease(&AcquireError::Full { retry_after }, &access);
+        assert_eq!((full.status, full.title), (UNAVAILABLE, "The host is full"));
+        assert_eq!(full.retry_after, Some(retry_after));
+        let suspended = no_lease(&AcquireError::Suspended, &access);
+        let expected = (UNAVAILABLE, "This node is suspended");
+        assert_eq!((suspended.status, suspended.title), expected);
+        assert_eq!(suspended.retry_after, None);
     }
 }

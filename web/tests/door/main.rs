@@ -17,6 +17,7 @@ mod events;
 mod hosts;
 mod logs;
 mod nodes;
+mod operator;
 mod problems;
 mod proxy;
 mod shares;

@@ -9,9 +9,9 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::{HeaderMap, StatusCode};
-use node_api::{LogPlace, LogQuery, MAX_VERBOSITY};
+use node_api::{LogPage, LogPlace, LogQuery, MAX_VERBOSITY};
 use serde::Deserialize;
-use tenant_manager::{Followed, LogFollower};
+use tenant_manager::{Followed, LogFollower, Principal};
 use tenant_model::AccountId;
 use utoipa::IntoParams;
 
@@ -48,7 +48,7 @@ pub(in crate::api) struct Wanted {
     /// with a line each, and `skipped` with how many were missed.
     #[serde(default)]
     #[param(required = false)]
-    follow: bool,
+    pub(super) follow: bool,
 }
 
 /// Read a node's log: what its processes printed, also while it does not run.
@@ -73,21 +73,28 @@ pub(in crate::api) async fn show(
     headers: HeaderMap,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    let query = wanted.query()?;
+    let query = wanted.query(&headers)?;
     if !wanted.follow {
         let page = app.manager.node_log(&principal, &label, query).await;
-        return Ok(Json(LogLines::from(page.map_err(refused)?)).into_response());
+        return Ok(lines(page.map_err(refused)?));
     }
-    let query = match last_seen(&headers)? {
-        Some(number) => LogQuery {
-            place: LogPlace::After(number),
-            ..query
-        },
-        None => query,
-    };
     let log = app.manager.follow_log(&principal, &label, query);
+    follow(&app, &principal, log.map_err(refused)?)
+}
+
+/// A page of a log, as the answer.
+pub(super) fn lines(page: LogPage) -> Response {
+    Json(LogLines::from(page)).into_response()
+}
+
+/// The lines of `log` as they come, as the answer to `principal`.
+pub(super) fn follow(
+    app: &App,
+    principal: &Principal,
+    log: LogFollower,
+) -> Result<Response, Problem> {
     let following = Following {
-        log: log.map_err(refused)?,
+        log,
         ends: tokio::time::Instant::now() + LONGEST,
         _counted: app
             .streams
@@ -103,7 +110,9 @@ pub(in crate::api) async fn show(
 }
 
 impl Wanted {
-    fn query(&self) -> Result<LogQuery, Problem> {
+    /// The part of a log that is asked for; who followed it before goes on after
+    /// the line that was seen last.
+    pub(super) fn query(&self, headers: &HeaderMap) -> Result<LogQuery, Problem> {
         let limit = self.limit.unwrap_or(LINES);
         if !(1..=MOST_LINES).contains(&limit) {
             return Err(no_such_part(format!(
@@ -117,6 +126,7 @@ impl Wanted {
             )));
         }
         let place = match self.cursor.as_deref() {
+            None if self.follow => last_seen(headers)?.map_or(LogPlace::Newest, LogPlace::After),
             None => LogPlace::Newest,
             Some(_) if self.follow => {
                 let text = "Send `cursor` or `follow`, not both: what is followed is the end.";

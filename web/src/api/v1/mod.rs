@@ -6,6 +6,7 @@ pub(super) mod events;
 pub(super) mod logs;
 pub(super) mod names;
 pub(super) mod nodes;
+pub(super) mod operator;
 pub(super) mod sessions;
 pub(super) mod ssh_password;
 pub(super) mod usage;
@@ -29,11 +30,24 @@ pub(super) struct Operation {
 
 /// All operations.
 pub(super) fn operations() -> Vec<Operation> {
-    let operation = |method, path, handler| Operation {
+    let mut operations = for_accounts();
+    operations.extend(for_operators());
+    operations
+}
+
+fn operation(
+    method: &'static str,
+    path: &'static str,
+    handler: MethodRouter<Arc<App>>,
+) -> Operation {
+    Operation {
         method,
         path,
         handler,
-    };
+    }
+}
+
+fn for_accounts() -> Vec<Operation> {
     vec![
         operation("post", "/api/v1/accounts", post(accounts::create)),
         operation("get", "/api/v1/account", get(accounts::show)),
@@ -78,6 +92,48 @@ pub(super) fn operations() -> Vec<Operation> {
             "post",
             "/api/v1/nodes/{label}/ssh-password",
             post(ssh_password::rotate),
+        ),
+    ]
+}
+
+fn for_operators() -> Vec<Operation> {
+    vec![
+        operation("get", "/api/v1/operator/nodes", get(operator::list)),
+        operation("get", "/api/v1/operator/nodes/{label}", get(operator::show)),
+        operation(
+            "post",
+            "/api/v1/operator/nodes/{label}/start",
+            post(operator::start),
+        ),
+        operation(
+            "post",
+            "/api/v1/operator/nodes/{label}/stop",
+            post(operator::stop),
+        ),
+        operation(
+            "post",
+            "/api/v1/operator/nodes/{label}/restart",
+            post(operator::restart),
+        ),
+        operation(
+            "post",
+            "/api/v1/operator/nodes/{label}/hibernate",
+            post(operator::hibernate),
+        ),
+        operation(
+            "post",
+            "/api/v1/operator/nodes/{label}/suspend",
+            post(operator::suspend),
+        ),
+        operation(
+            "post",
+            "/api/v1/operator/nodes/{label}/resume",
+            post(operator::resume),
+        ),
+        operation(
+            "get",
+            "/api/v1/operator/nodes/{label}/logs",
+            get(operator::log),
         ),
     ]
 }

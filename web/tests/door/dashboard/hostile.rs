@@ -125,6 +125,33 @@ async fn why_a_node_broke_is_shown_as_text() {
 }
 
 #[tokio::test]
+async fn why_a_node_is_suspended_is_shown_as_text() {
+    let host = Host::start().await;
+    let mut ann = Browser::signed_up(&host, "ann@example.org").await;
+    ann.make_node("alice").await;
+    // It does not run in between, so nothing else on its page changes.
+    ann.submit("/nodes/alice/stop", &[]).await;
+    ann.until("alice", "stopped").await;
+    let mut ops = Browser::signed_up(&host, "ops@example.org").await;
+    let promoted = host.manager.promote_operator("ops@example.org").await;
+    promoted.unwrap();
+    let suspend = "/operator/nodes/alice/suspend";
+    let mut shapes: Vec<[Vec<_>; 2]> = Vec::new();
+    // No database keeps a zero in a text.
+    for text in CORPUS.iter().filter(|text| !text.contains('\0')) {
+        ops.open(suspend).await;
+        ops.submit(suspend, &[("reason", text)]).await;
+        assert_eq!(ops.path, "/operator", "{}", ops.answer.text());
+        ann.until("alice", "suspended").await;
+        assert!(ann.page.text().contains("Reason:"), "{text}");
+        shapes.push([shape(&ann.page), shape(&ops.page)]);
+        ops.submit("/operator/nodes/alice/resume", &[]).await;
+        ann.until("alice", "stopped").await;
+    }
+    assert!(shapes.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[tokio::test]
 async fn queries_and_paths_change_nothing_on_a_page() {
     let host = Host::start().await;
     let mut ann = Browser::signed_up(&host, "ann@example.org").await;

@@ -5,6 +5,7 @@ mod forms;
 mod hostile;
 mod log;
 mod nodes;
+mod operator;
 mod pages;
 mod passwords;
 mod removal;

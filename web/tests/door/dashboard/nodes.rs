@@ -234,7 +234,7 @@ async fn a_node_that_cannot_start_says_why_and_can_be_tried_again() {
     ann.submit("/nodes/alice/start", &[]).await;
     ann.until("alice", "broken").await;
     assert!(ann.page.text().contains("Reason:"), "{}", ann.page.text());
-    assert_eq!(ann.form("/nodes/alice/start").button, "Try again");
+    assert_eq!(ann.form("/nodes/alice/start").button, "Start again");
     host.control.broken.store(false, Ordering::SeqCst);
     ann.submit("/nodes/alice/start", &[]).await;
     ann.until("alice", "active").await;

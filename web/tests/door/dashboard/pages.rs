@@ -18,7 +18,7 @@ const PAGES: &[&str] = &[
 ];
 
 /// What holds for every page, whatever it shows.
-fn check(page: &Markup, path: &str) {
+pub fn check(page: &Markup, path: &str) {
     let html = page.all("html").next().unwrap();
     assert_eq!(html["lang"], "en", "{path}");
     let title = page.text_of(|name, _| name == "title").unwrap();

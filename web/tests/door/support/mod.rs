@@ -62,15 +62,23 @@ impl Host {
     }
 
     pub async fn start_with(options: Options, limits: ManagerLimits) -> Self {
+        let fakes = FakeOptions {
+            limits,
+            ..FakeOptions::default()
+        };
+        Self::start_over(options, fakes).await
+    }
+
+    /// Over a manager with these settings; its logs are ours.
+    pub async fn start_over(options: Options, fakes: FakeOptions) -> Self {
         let tasks = Tasks::new(tokio::runtime::Handle::current(), &CancellationToken::new());
         let control = Arc::new(Control::default());
         let clock = ManualClock::default();
         let launcher = Arc::new(node::Launcher(control.clone()));
         let logs = Arc::new(FakeLogs::default());
         let fakes = FakeOptions {
-            limits,
             logs: logs.clone(),
-            ..FakeOptions::default()
+            ..fakes
         };
         let rows = Arc::new(MemoryRepositories::default());
         let manager = start_over(fakes, launcher, rows.repositories(), &clock, &tasks)
@@ -159,6 +167,13 @@ impl Host {
         let answer = self.api("POST", "/accounts", "", Some(input)).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Signs up somebody who is an operator; gives the token.
+    pub async fn sign_up_operator(&self, email: &str) -> String {
+        let token = self.sign_up(email).await;
+        self.manager.promote_operator(email).await.unwrap();
+        token
     }
 
     /// Makes a node and waits until it answers.
