@@ -86,11 +86,9 @@ impl Manager {
             {
                 let state = tenant.state.lock();
                 match state.desired {
-                    DesiredState::Stopped => return Err(AcquireError::Stopped),
                     DesiredState::Archived => return Err(AcquireError::Archived),
-                    DesiredState::Running if state.suspended.is_some() => {
-                        return Err(AcquireError::Suspended);
-                    }
+                    _ if state.suspended.is_some() => return Err(AcquireError::Suspended),
+                    DesiredState::Stopped => return Err(AcquireError::Stopped),
                     DesiredState::Running => {}
                 }
             }

@@ -144,7 +144,7 @@ impl Row {
 }
 
 /// The right to these pages; for everybody else they do not exist.
-pub(super) fn right<'a>(app: &'a App, visitor: &Visitor) -> Result<Operator<'a>, Failure> {
+pub(super) fn right<'a>(app: &'a App, visitor: &'a Visitor) -> Result<Operator<'a>, Failure> {
     app.manager.operator(&visitor.principal).ok_or_else(|| {
         let text = "There is no page at this address.";
         Failure::from(Message::new(StatusCode::NOT_FOUND, "Not found", text))

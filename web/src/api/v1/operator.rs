@@ -273,7 +273,7 @@ fn no_such_page(detail: String) -> Problem {
 }
 
 /// The right to what stands here, or the refusal of everybody else.
-fn right<'a>(app: &'a App, principal: &Principal) -> Result<Operator<'a>, Problem> {
+fn right<'a>(app: &'a App, principal: &'a Principal) -> Result<Operator<'a>, Problem> {
     app.manager.operator(principal).ok_or_else(|| {
         Problem::new(
             StatusCode::FORBIDDEN,
