@@ -31,8 +31,9 @@ impl Operation {
         }
         bed.owner.create_node(label).await;
         if self == Self::Purge {
-            let removed = bed.owner.delete(&format!("/nodes/{label}?purge=true"));
-            assert_eq!(removed.await.status(), StatusCode::ACCEPTED);
+            let path = format!("/nodes/{label}?purge=true");
+            let removed = bed.owner.delete(&path).await;
+            assert_eq!(removed.status(), StatusCode::ACCEPTED);
             bed.owner.wait_for_status(label, "archived").await;
             // Due at the next start of the host.
             Database::of(&bed.host).query(&format!(
