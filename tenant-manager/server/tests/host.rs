@@ -26,6 +26,7 @@ mod host {
     mod bench_flood;
     mod bench_neighbours;
     mod bench_pages;
+    mod bench_sleep;
     mod bench_sockets;
     mod book;
     mod browser;
@@ -34,15 +35,19 @@ mod host {
     mod crash;
     mod doors;
     mod editions;
+    mod faults;
     mod homepage;
     mod isolation;
     mod logs;
     mod neighbours;
     mod pages;
     mod shutdown;
+    mod sleep;
     mod soak;
+    mod soak_sleep;
     mod sockets;
     mod ssh;
+    mod storm;
     mod terminal;
     mod usage;
     mod users;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::eventually;
+use super::{Host, eventually};
 
 /// A client of one host, signed in or not.
 #[derive(Clone)]
@@ -55,6 +55,11 @@ impl Api {
             token: Some(body["token"].as_str().unwrap().to_owned()),
             ..self.clone()
         }
+    }
+
+    /// The same client of a host that has been started again since.
+    pub fn again(&self, host: &Host) -> Self {
+        host.api().with_token(self.token.as_deref())
     }
 
     /// Signs in to an account that is there.
@@ -108,6 +113,39 @@ impl Api {
     /// DELETE.
     pub async fn delete(&self, path: &str) -> Response {
         self.request(Method::DELETE, path).send().await.unwrap()
+    }
+
+    /// An operation on a host that may end meanwhile.
+    pub async fn attempt(&self, method: Method, path: &str, body: &Value) -> Option<StatusCode> {
+        let request = self.request(method, path);
+        let request = match body {
+            Value::Null => request,
+            body => request.json(body),
+        };
+        Some(request.send().await.ok()?.status())
+    }
+
+    /// The node's status; `absent` if there is no such node.
+    pub async fn status(&self, label: &str) -> String {
+        let answer = self.get(&format!("/nodes/{label}")).await;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return "absent".to_owned();
+        }
+        assert_eq!(answer.status(), StatusCode::OK, "{label}");
+        let node = json(answer).await;
+        node["status"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts a running node to sleep, and waits for that.
+    pub async fn hibernate(&self, label: &str) {
+        let answer = self.act(&format!("/nodes/{label}/hibernate")).await;
+        assert_eq!(
+            answer.status(),
+            StatusCode::ACCEPTED,
+            "{label}: {:?}",
+            answer.text().await
+        );
+        self.wait_for_status(label, "hibernated").await;
     }
 
     /// Creates a node and waits until it is active.

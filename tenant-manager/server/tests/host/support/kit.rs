@@ -101,6 +101,28 @@ impl Kit {
         data: Option<&[u8]>,
         expects: Option<u64>,
     ) -> RpcAnswer {
+        let sent = self.send(process, body, data, expects).await;
+        told(sent.unwrap()).await
+    }
+
+    /// The same without a blob, through a tunnel that may lead nowhere.
+    pub async fn try_rpc(
+        &self,
+        process: &str,
+        body: &str,
+        expects: Option<u64>,
+    ) -> Option<RpcAnswer> {
+        let sent = self.send(process, body, None, expects).await.ok()?;
+        Some(told(sent).await)
+    }
+
+    async fn send(
+        &self,
+        process: &str,
+        body: &str,
+        data: Option<&[u8]>,
+        expects: Option<u64>,
+    ) -> reqwest::Result<reqwest::Response> {
         let request = json!({
             "body": body,
             "context": null,
@@ -112,28 +134,7 @@ impl Kit {
             "node": null,
             "process": process,
         });
-        let answer = self
-            .client
-            .post(&self.url)
-            .json(&request)
-            .send()
-            .await
-            .unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        if status != StatusCode::OK || text.is_empty() {
-            return RpcAnswer {
-                status,
-                body: text,
-                blob: None,
-            };
-        }
-        let value: Value = serde_json::from_str(&text).unwrap();
-        let blob = value["lazy_load_blob"]["bytes"]
-            .as_array()
-            .and_then(|ascii| STANDARD.decode(bytes(ascii)).ok());
-        let body = String::from_utf8(bytes(value["body"].as_array().unwrap())).unwrap();
-        RpcAnswer { status, body, blob }
+        self.client.post(&self.url).json(&request).send().await
     }
 
     /// `kit inject-message`.
@@ -195,6 +196,25 @@ impl Kit {
             .await
             .body
     }
+}
+
+/// What came back.
+async fn told(answer: reqwest::Response) -> RpcAnswer {
+    let status = answer.status();
+    let text = answer.text().await.unwrap();
+    if status != StatusCode::OK || text.is_empty() {
+        return RpcAnswer {
+            status,
+            body: text,
+            blob: None,
+        };
+    }
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let blob = value["lazy_load_blob"]["bytes"]
+        .as_array()
+        .and_then(|ascii| STANDARD.decode(bytes(ascii)).ok());
+    let body = String::from_utf8(bytes(value["body"].as_array().unwrap())).unwrap();
+    RpcAnswer { status, body, blob }
 }
 
 fn bytes(array: &[Value]) -> Vec<u8> {

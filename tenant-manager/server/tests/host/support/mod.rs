@@ -1,14 +1,22 @@
 //! Starts hosts and speaks to them as users do.
 
 pub mod api;
+pub mod database;
+pub mod footprint;
 pub mod kit;
+pub mod metrics;
 pub mod process;
+pub mod random;
 pub mod ssh;
 pub mod visitor;
 
 pub use api::{Api, json};
+pub use database::{Database, Postgres};
+pub use footprint::Footprint;
 pub use kit::{Kit, test_package};
+pub use metrics::Metrics;
 pub use process::Host;
+pub use random::Random;
 pub use ssh::{Ssh, Tunnel};
 pub use visitor::Visitor;
 
@@ -27,4 +35,12 @@ where
         assert!(Instant::now() < end, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Makes `email` an operator of `host`; signed in as it.
+pub async fn operator(host: &Host, email: &str) -> Api {
+    let api = host.api().sign_up(email).await;
+    let done = host.berth(&["operator", "create", email]);
+    assert!(done.status.success(), "{done:?}");
+    api
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -18,6 +18,8 @@ pub struct Host {
     extra: Vec<String>,
     /// Whom it is started as, if not as us.
     user: Option<u32>,
+    /// Failpoints of its next start.
+    failpoints: Option<String>,
     /// Removed with the host.
     _home: tempfile::TempDir,
 }
@@ -50,17 +52,33 @@ impl Host {
         Self::launch(home, &[], user)
     }
 
+    /// The same as we are, with more flags.
+    pub fn start_in_with(home: tempfile::TempDir, extra: &[&str]) -> Self {
+        Self::launch(home, extra, None)
+    }
+
     fn launch(home: tempfile::TempDir, extra: &[&str], user: Option<u32>) -> Self {
         let data = home.path().join("data");
         let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
-        let running = Running::launch(&data, &extra, user);
+        let running = Running::launch(&data, &extra, user, None);
         Self {
             running,
             data,
             extra,
             user,
+            failpoints: None,
             _home: home,
         }
+    }
+
+    /// Arms `failpoints` at the next starts, or none.
+    pub fn arm(&mut self, failpoints: Option<&str>) {
+        self.failpoints = failpoints.map(str::to_owned);
+    }
+
+    /// Has other flags at the next starts.
+    pub fn set_flags(&mut self, extra: &[&str]) {
+        self.extra = extra.iter().map(|text| (*text).to_owned()).collect();
     }
 
     /// Kills the process as a power cut would, and starts it again on the same
@@ -74,8 +92,25 @@ impl Host {
     /// Starts a host that has ended again.
     pub fn start_again(&mut self) -> Duration {
         let began = Instant::now();
-        self.running = Running::launch(&self.data, &self.extra, self.user);
+        let failpoints = self.failpoints.as_deref();
+        self.running = Running::launch(&self.data, &self.extra, self.user, failpoints);
         began.elapsed()
+    }
+
+    /// Ends it in order and starts it again.
+    pub fn restart(&mut self) -> Duration {
+        let status = self.terminate(Duration::from_secs(60));
+        assert_eq!(status.code(), Some(0), "{}", self.tail());
+        self.start_again()
+    }
+
+    /// Starts a host that has ended again, and waits until that one ends too,
+    /// whether it was ready before or not.
+    pub fn start_and_end(&mut self, limit: Duration) -> ExitStatus {
+        let failpoints = self.failpoints.as_deref();
+        let child = spawn(&self.data, &self.extra, self.user, failpoints);
+        self.running.child = child;
+        self.wait(limit)
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -111,6 +146,21 @@ impl Host {
     /// The end of its log.
     pub fn tail(&self) -> String {
         tail(&self.running.log)
+    }
+
+    /// All of its log, of earlier starts too.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.running.log).unwrap_or_default()
+    }
+
+    /// Runs a command of the binary on the host's data.
+    pub fn berth(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_berth"))
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&self.data)
+            .output()
+            .unwrap()
     }
 
     /// The JSON of its ready line.
@@ -154,26 +204,39 @@ impl Host {
 }
 
 impl Running {
-    fn launch(data: &Path, extra: &[String], user: Option<u32>) -> Self {
-        let log = data.with_extension("log");
-        let stderr = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
-        let mut command = command(data, extra);
-        if let Some(user) = user {
-            command = installed_for(user, data, &command);
-        }
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
+    fn launch(data: &Path, extra: &[String], user: Option<u32>, failpoints: Option<&str>) -> Self {
+        let mut child = spawn(data, extra, user, failpoints);
+        let log = log_of(data);
         let ready = read_ready(&mut child, &log);
         Self { child, ready, log }
     }
+}
+
+/// Where the standard error of a host goes.
+fn log_of(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
+
+/// Starts the process of a host.
+fn spawn(data: &Path, extra: &[String], user: Option<u32>, failpoints: Option<&str>) -> Child {
+    let stderr = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log_of(data))
+        .unwrap();
+    let mut command = command(data, extra);
+    if let Some(user) = user {
+        command = installed_for(user, data, &command);
+    }
+    if let Some(failpoints) = failpoints {
+        command.env("BERTH_FAILPOINTS", failpoints);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Running {
@@ -233,6 +296,7 @@ pub fn command(data: &Path, extra: &[String]) -> Command {
     }
     command.args(extra);
     command.env_remove("BERTH_LOG");
+    command.env_remove("BERTH_FAILPOINTS");
     command
 }
 

@@ -92,6 +92,12 @@ impl Ssh {
 
     /// The same to another destination.
     pub fn tunnel_to(&self, target: &str) -> Tunnel {
+        self.try_tunnel(target)
+            .unwrap_or_else(|errors| panic!("ssh -N ended: {errors}"))
+    }
+
+    /// The same; what ssh said if it ended instead.
+    pub fn try_tunnel(&self, target: &str) -> Result<Tunnel, String> {
         let port = free_port();
         let child = self
             .command()
@@ -111,15 +117,13 @@ impl Ssh {
         let mut tunnel = Tunnel { child, port };
         let end = Instant::now() + Duration::from_secs(20);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(
-                tunnel.child.try_wait().unwrap().is_none(),
-                "ssh -N ended: {}",
-                tunnel.errors()
-            );
+            if tunnel.child.try_wait().unwrap().is_some() {
+                return Err(tunnel.errors());
+            }
             assert!(Instant::now() < end, "the tunnel did not come up");
             std::thread::sleep(Duration::from_millis(20));
         }
-        tunnel
+        Ok(tunnel)
     }
 }
 

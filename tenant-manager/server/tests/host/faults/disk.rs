@@ -1,0 +1,253 @@
+//! The disk is full: what is there can be read, what cannot be written says so,
+//! nothing that was acknowledged is lost, and once there is room it goes on by
+//! itself.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Api, Host, Kit, PATIENCE, Postgres, Ssh, eventually, test_package};
+
+const COUNT: &str = "/counter:counter:tester.dev/api";
+const MIB: usize = 1 << 20;
+/// Room for a host with a few nodes.
+const DISK_MIB: usize = 256;
+
+/// A small disk, mounted as long as it lives.
+struct SmallDisk {
+    /// The host's directory, which goes with it.
+    home: PathBuf,
+    /// Its data directory: its log, beside it, is on another disk.
+    mounted: PathBuf,
+    _image: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts one for a host in `host_home`: a file system in a file or, where
+    /// there are no loop devices, in memory. `None` without the rights to mount.
+    fn mount(host_home: &Path) -> Option<Self> {
+        if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+            return None;
+        }
+        let place = host_home.join("data");
+        std::fs::create_dir(&place).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let image = home.path().join("image");
+        let file = File::create(&image).unwrap();
+        file.set_len((DISK_MIB * MIB) as u64).unwrap();
+        // None of it is kept back for root, who fills it.
+        let made = ran(Command::new("mkfs.ext4")
+            .args(["-q", "-m", "0"])
+            .arg(&image));
+        let mut looped = Command::new("mount");
+        looped.args(["-o", "loop"]).arg(&image).arg(&place);
+        let mut in_memory = Command::new("mount");
+        in_memory
+            .args(["-t", "tmpfs", "-o", &format!("size={DISK_MIB}m"), "tmpfs"])
+            .arg(&place);
+        if !(made && ran(&mut looped)) && !ran(&mut in_memory) {
+            return None;
+        }
+        for path in [host_home, place.as_path()] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Some(Self {
+            home: host_home.to_owned(),
+            mounted: place,
+            _image: home,
+        })
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.mounted.join("filler")
+    }
+
+    /// Leaves not a block.
+    fn fill(&self) {
+        let mut filler = File::options()
+            .create(true)
+            .append(true)
+            .open(self.filler())
+            .unwrap();
+        // Large pieces first, so that it is soon done.
+        for size in [MIB, 4096] {
+            let piece = vec![1_u8; size];
+            loop {
+                match filler.write_all(&piece).and_then(|()| filler.sync_data()) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+
+    /// Makes room again.
+    fn clear(&self) {
+        std::fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: whatever still has a file open there keeps only that.
+        ran(Command::new("umount").arg("-l").arg(&self.mounted));
+        // The host could not remove what was mounted.
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
+fn ran(command: &mut Command) -> bool {
+    let output = command.output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// What the app says: the count, or the status.
+async fn count(api: &Api, method: Method, label: &str) -> Result<u64, StatusCode> {
+    let answer = api
+        .node(method, &format!("{label}.localhost"), COUNT, "")
+        .await;
+    if answer.status() != StatusCode::OK {
+        return Err(answer.status());
+    }
+    let told: Value = super::support::json(answer).await;
+    Ok(told["count"].as_u64().unwrap())
+}
+
+async fn counts(api: &Api, label: &str) -> u64 {
+    eventually(label, PATIENCE, async || {
+        count(api, Method::POST, label).await.ok()
+    })
+    .await
+}
+
+/// Makes two nodes with an app, of which one sleeps.
+async fn settle(host: &Host) -> (Api, Ssh) {
+    let alice = host.api().sign_up("alice@example.org").await;
+    let mut ssh = Vec::new();
+    for label in ["warm", "asleep"] {
+        alice.create_node(label).await;
+        let found = Ssh::new(host.ssh_port(), label, &alice.ssh_password(label).await);
+        {
+            let tunnel = found.tunnel();
+            let kit = Kit::new(tunnel.port);
+            kit.install(&test_package("counter:tester.dev")).await;
+        }
+        assert_eq!(counts(&alice, label).await, 1);
+        ssh.push(found);
+    }
+    alice.hibernate("asleep").await;
+    (alice, ssh.swap_remove(0))
+}
+
+/// What a full disk must not keep from working; how far the warm node counted.
+async fn goes_on_without_room(host: &Host, alice: &Api, warm: &Ssh) -> u64 {
+    // Reads by every door, of what the nodes have.
+    assert_eq!(count(alice, Method::GET, "warm").await, Ok(1));
+    let files = warm.exec("cat /terminal:sys/pkg/manifest.json");
+    let files = String::from_utf8_lossy(&files.stdout).into_owned();
+    assert!(files.contains("process_name"), "{files}");
+    // A write is refused to the app alone: it may end, and is there again.
+    let mut counted = 1;
+    for _ in 0..3 {
+        if let Ok(count) = count(alice, Method::POST, "warm").await {
+            assert!(count > counted, "{count} after {counted}");
+            counted = count;
+        }
+    }
+    assert_eq!(alice.status("warm").await, "active");
+    // A node sleeps, and wakes or says why not.
+    let slept = alice.act("/nodes/warm/hibernate").await;
+    assert_eq!(slept.status(), StatusCode::ACCEPTED);
+    alice.wait_for_status("warm", "hibernated").await;
+    for label in ["warm", "asleep"] {
+        let name = format!("{label}.localhost");
+        let (status, page) = alice.node_get(&name, "/login").await;
+        match status {
+            StatusCode::OK => {}
+            StatusCode::SERVICE_UNAVAILABLE => {
+                let node = super::support::json(alice.get(&format!("/nodes/{label}")).await);
+                let reason = node.await["status_reason"].clone();
+                assert!(!reason.as_str().unwrap_or_default().is_empty(), "{page}");
+            }
+            other => panic!("{label}: {other}: {page}"),
+        }
+    }
+    // Nothing new is made that cannot be kept.
+    let new = json!({"label": "new", "password": "node password"});
+    let made = alice.post("/nodes", &new).await;
+    match made.status() {
+        StatusCode::ACCEPTED => {
+            eventually("the new node's reason", PATIENCE, async || {
+                let node = super::support::json(alice.get("/nodes/new").await).await;
+                let reason = node["status_reason"].as_str().unwrap_or_default();
+                (node["status"] == "broken" && !reason.is_empty()).then_some(())
+            })
+            .await;
+        }
+        status => {
+            assert!(status.is_server_error(), "{status}");
+            let kind = &made.headers()["content-type"];
+            assert_eq!(kind, "application/problem+json");
+        }
+    }
+    let health = reqwest::get(format!("http://{}/healthz", host.metrics()));
+    assert_eq!(health.await.unwrap().status(), StatusCode::OK);
+    counted
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_forgotten_once_there_is_room() {
+    let home = tempfile::tempdir().unwrap();
+    // Unmounted after the host has ended: what is declared first goes last.
+    let Some(disk) = SmallDisk::mount(home.path()) else {
+        println!("not run: nothing can be mounted here");
+        return;
+    };
+    // The database is elsewhere: this is about the nodes' own disk.
+    let postgres = Postgres::start().await;
+    let flags = postgres.flags();
+    let mut flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    flags.extend(["--idle-after", "0"]);
+    let host = Host::start_in_with(home, &flags);
+    let (alice, warm) = settle(&host).await;
+
+    disk.fill();
+    let counted = goes_on_without_room(&host, &alice, &warm).await;
+
+    disk.clear();
+    let mut acknowledged = Vec::new();
+    for (label, counted) in [("warm", counted), ("asleep", 1)] {
+        // What was told was kept; of three that may have been refused some may
+        // have been kept all the same.
+        let found = counts(&alice, label).await;
+        assert!(found > counted && found <= 5, "{label}: {found}");
+        acknowledged.push(found);
+    }
+    if alice.status("new").await == "absent" {
+        alice.create_node("new").await;
+    } else {
+        let started = alice.act("/nodes/new/start").await;
+        assert_eq!(started.status(), StatusCode::ACCEPTED);
+    }
+    eventually("the new node", PATIENCE, async || {
+        let (status, _) = alice.node_get("new.localhost", "/login").await;
+        (status == StatusCode::OK).then_some(())
+    })
+    .await;
+    survives(host, &alice, &acknowledged).await;
+}
+
+/// What was acknowledged is there at the next start too.
+async fn survives(mut host: Host, alice: &Api, acknowledged: &[u64]) {
+    host.crash_and_restart();
+    let alice = alice.again(&host);
+    for (label, count) in ["warm", "asleep"].iter().zip(acknowledged) {
+        assert_eq!(counts(&alice, label).await, count + 1, "{label}");
+    }
+}
