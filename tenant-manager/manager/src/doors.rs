@@ -116,7 +116,7 @@ impl Manager {
                     if let Some(reason) = refused {
                         return Err(AcquireError::Broken { reason });
                     }
-                    if no_room.is_some_and(|at| at >= begun) {
+                    if no_room.is_some_and(|at| at > begun) {
                         return Err(AcquireError::Full {
                             retry_after: TRY_AGAIN,
                         });

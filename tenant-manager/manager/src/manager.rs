@@ -143,8 +143,9 @@ pub(crate) struct Inner {
     pub(crate) local_tokens: LocalTokens,
     /// The turn of making a keyfile.
     pub(crate) keyfiles: tokio::sync::Semaphore,
-    /// A write may have happened that memory does not know of.
-    pub(crate) reload: std::sync::atomic::AtomicBool,
+    /// Looks at the database that are left: a write may have happened that
+    /// memory does not know of, and may still be on its way.
+    pub(crate) reload: std::sync::atomic::AtomicU32,
 }
 
 impl Manager {
@@ -220,7 +221,7 @@ impl Manager {
             links: Links::default(),
             local_tokens: LocalTokens::default(),
             keyfiles: tokio::sync::Semaphore::new(1),
-            reload: false.into(),
+            reload: 0.into(),
         });
         alarms::load(&inner).await?;
         upkeep::read_use(&inner).await;

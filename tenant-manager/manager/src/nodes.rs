@@ -26,6 +26,7 @@ use crate::reconcile::Observed;
 use crate::ssh_password::ssh_access;
 use crate::stop;
 use crate::tenant::Tenant;
+use crate::upkeep;
 use crate::view::{Availability, NodeView, Reason};
 
 /// What people read when the host goes down under their request.
@@ -275,7 +276,7 @@ async fn create(
         Err(StorageError::Conflict(_)) => return Err(CreateError::Taken),
         Err(error) => {
             // It may have been written all the same.
-            inner.reload.store(true, Ordering::Release);
+            inner.reload.store(upkeep::LOOKS, Ordering::Release);
             return Err(failed(unavailable(&error)));
         }
     };

@@ -102,9 +102,11 @@ impl Places {
         self.0.taken.load(Ordering::Acquire)
     }
 
-    /// Whether the last reading says nothing of the nodes of now.
+    /// Whether the last reading says nothing of now, or that there is too
+    /// little of something.
     pub(crate) fn is_stale(&self) -> bool {
-        self.0.since.load(Ordering::Acquire) != 0 || self.0.reading.lock().is_none()
+        let unread = self.0.reading.lock().is_none();
+        unread || self.0.since.load(Ordering::Acquire) != 0 || self.scarce().is_some()
     }
 
     /// Takes over a reading.

@@ -16,6 +16,9 @@ use crate::reconcile::{Plan, step};
 use crate::slots::TenantNode;
 use crate::{alarms, census, stop, usage};
 
+/// Looks at the database after a write that was not answered: the second finds
+/// what was still on its way at the first.
+pub(crate) const LOOKS: u32 = 2;
 /// Between two passes over all tenants.
 const PASS: Duration = Duration::from_secs(5);
 /// Between two readings of what the host uses, while nodes come and go.
@@ -77,7 +80,7 @@ fn every<F>(
 
 /// Looks at every tenant and does what is to be done.
 pub(crate) async fn pass(inner: &Arc<Inner>) {
-    if inner.reload.swap(false, Ordering::AcqRel) {
+    if inner.reload.load(Ordering::Acquire) > 0 {
         reload(inner).await;
     }
     let tenants = inner.registry.read().all();
@@ -118,6 +121,7 @@ async fn reload(inner: &Arc<Inner>) {
         .await
     {
         Ok(rows) => {
+            inner.reload.fetch_sub(1, Ordering::AcqRel);
             let mut registry = inner.registry.write();
             for row in rows {
                 if let Err(error) = registry.add(row) {
@@ -126,7 +130,6 @@ async fn reload(inner: &Arc<Inner>) {
             }
         }
         Err(error) => {
-            inner.reload.store(true, Ordering::Release);
             tracing::warn!("failed to look for new tenants: {error}");
         }
     }

@@ -162,15 +162,15 @@ impl Pg {
 #[async_trait]
 impl AccountRepository for Pg {
     async fn insert(&self, new: NewAccount) -> Result<(), StorageError> {
-        attempt!(self.insert_account(&new))
+        attempt!(self, self.insert_account(&new))
     }
 
     async fn credentials(&self, email: &Email) -> Result<Option<Credentials>, StorageError> {
-        attempt!(self.account_credentials(email))
+        attempt!(self, self.account_credentials(email))
     }
 
     async fn find(&self, id: AccountId) -> Result<Option<Account>, StorageError> {
-        attempt!(self.find_account(id))
+        attempt!(self, self.find_account(id))
     }
 
     async fn set_role(
@@ -179,11 +179,11 @@ impl AccountRepository for Pg {
         role: Role,
         at: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        attempt!(self.change_role(email, role, at))
+        attempt!(self, self.change_role(email, role, at))
     }
 
     async fn failures(&self, email_hash: [u8; 32]) -> Result<Option<Failures>, StorageError> {
-        attempt!(self.read_failures(email_hash))
+        attempt!(self, self.read_failures(email_hash))
     }
 
     async fn count_failure(
@@ -192,10 +192,10 @@ impl AccountRepository for Pg {
         at: OffsetDateTime,
         window: Duration,
     ) -> Result<(), StorageError> {
-        attempt!(self.add_failure(email_hash, at, window))
+        attempt!(self, self.add_failure(email_hash, at, window))
     }
 
     async fn forget_failures(&self, email_hash: [u8; 32]) -> Result<(), StorageError> {
-        attempt!(self.clear_failures(email_hash))
+        attempt!(self, self.clear_failures(email_hash))
     }
 }

@@ -15,6 +15,9 @@ pub enum ConnectError {
     /// It does not answer.
     #[error("failed to connect to the database: {0}")]
     Unreachable(sqlx::Error),
+    /// It is there, but stands still.
+    #[error("the database does not answer in time")]
+    Silent,
 }
 
 /// Why the schema was not brought up to date.
@@ -60,6 +63,11 @@ impl Failure {
         matches!(error.code().as_deref(), Some("40001" | "40P01"))
     }
 
+    /// There was no connection to be had within its bound.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::PoolTimedOut))
+    }
+
     /// The unique index that refused a row.
     pub(crate) fn violated(&self) -> Option<&str> {
         match self {
@@ -87,13 +95,28 @@ pub(crate) fn damaged(what: &str) -> Failure {
     )))
 }
 
-/// Runs a transaction, again if others interfered, each time within a bound.
+/// Runs a transaction of `$pg`, again if others interfered, each time within a
+/// bound.
 macro_rules! attempt {
-    ($work:expr) => {{
+    ($pg:ident, $work:expr) => {
+        crate::error::attempt!($pg, $work, crate::pg::OPERATION)
+    };
+    ($pg:ident, $work:expr, $bound:expr) => {{
         let mut left = crate::error::ATTEMPTS;
         loop {
+            if !$pg.health.lets_through() {
+                break Err(tenant_model::StorageError::Unavailable(
+                    "it did not answer a moment ago".to_owned(),
+                ));
+            }
             left -= 1;
-            match tokio::time::timeout(crate::pg::OPERATION, $work).await {
+            let answer = tokio::time::timeout($bound, $work).await;
+            match &answer {
+                Ok(Err(failure)) if failure.is_away() => $pg.health.stood_still(),
+                Ok(_) => $pg.health.answered(),
+                Err(_) => $pg.health.stood_still(),
+            }
+            match answer {
                 Err(_) => {
                     break Err(tenant_model::StorageError::Unavailable(
                         "it did not answer in time".to_owned(),

@@ -13,6 +13,7 @@
 mod account;
 pub mod cluster;
 mod error;
+mod health;
 mod pg;
 mod row;
 mod session;

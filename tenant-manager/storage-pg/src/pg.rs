@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 use tenant_model::Repositories;
 
 use crate::error::{ConnectError, MigrateError};
+use crate::health::Health;
 
 /// Connections of one host; who finds all busy waits for [`ACQUIRE`].
 const CONNECTIONS: u32 = 10;
@@ -17,7 +18,11 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 /// Bound on one statement, kept by the database.
 const STATEMENT_MILLISECONDS: &str = "10000";
 /// Bound on one operation, kept here for when the database is not there to.
-pub(crate) const OPERATION: Duration = Duration::from_secs(20);
+pub(crate) const OPERATION: Duration = Duration::from_secs(8);
+/// Bound on asking whether it is there.
+const PING: Duration = Duration::from_secs(3);
+/// Bound on the one that takes over every tenant of a host.
+pub(crate) const TAKING_OVER: Duration = Duration::from_secs(60);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -25,6 +30,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 #[derive(Debug, Clone)]
 pub struct Pg {
     pub(crate) pool: PgPool,
+    pub(crate) health: Arc<Health>,
     options: PgConnectOptions,
 }
 
@@ -55,7 +61,11 @@ impl Pg {
             .connect_with(bounded)
             .await
             .map_err(ConnectError::Unreachable)?;
-        Ok(Self { pool, options })
+        Ok(Self {
+            pool,
+            health: Arc::default(),
+            options,
+        })
     }
 
     /// Brings the schema up to date. Hosts that do it at once wait for one
@@ -80,11 +90,11 @@ impl Pg {
     /// # Errors
     /// What the database or the connection said.
     pub async fn ping(&self) -> Result<(), ConnectError> {
-        sqlx::query("SELECT 1")
-            .execute(&self.pool)
-            .await
-            .map(|_| ())
-            .map_err(ConnectError::Unreachable)
+        let answer = sqlx::query("SELECT 1").execute(&self.pool);
+        match tokio::time::timeout(PING, answer).await {
+            Ok(answer) => answer.map(|_| ()).map_err(ConnectError::Unreachable),
+            Err(_elapsed) => Err(ConnectError::Silent),
+        }
     }
 
     /// The repositories over this pool.

@@ -85,7 +85,7 @@ impl Pg {
 #[async_trait]
 impl SessionRepository for Pg {
     async fn insert(&self, new: NewSession) -> Result<(), StorageError> {
-        attempt!(self.insert_session(&new))
+        attempt!(self, self.insert_session(&new))
     }
 
     async fn find(
@@ -93,14 +93,14 @@ impl SessionRepository for Pg {
         token_hash: [u8; 32],
         now: OffsetDateTime,
     ) -> Result<Option<Session>, StorageError> {
-        attempt!(self.find_session(token_hash, now))
+        attempt!(self, self.find_session(token_hash, now))
     }
 
     async fn delete(&self, id: SessionId) -> Result<(), StorageError> {
-        attempt!(self.delete_session(id))
+        attempt!(self, self.delete_session(id))
     }
 
     async fn sweep(&self, before: OffsetDateTime) -> Result<(), StorageError> {
-        attempt!(self.sweep_ended(before))
+        attempt!(self, self.sweep_ended(before))
     }
 }

@@ -11,7 +11,7 @@ use tenant_model::{
 use time::OffsetDateTime;
 
 use crate::error::{Failure, attempt};
-use crate::pg::Pg;
+use crate::pg::{Pg, TAKING_OVER};
 use crate::row::TenantRow;
 
 impl Pg {
@@ -358,27 +358,27 @@ impl TenantRepository for Pg {
         key_check: &[u8],
         now: OffsetDateTime,
     ) -> Result<Host, StorageError> {
-        attempt!(self.raise_host(host, key_check, now))
+        attempt!(self, self.raise_host(host, key_check, now))
     }
 
     async fn claim(&self, host: HostId) -> Result<Vec<Tenant>, StorageError> {
-        attempt!(self.claim_all(host))
+        attempt!(self, self.claim_all(host), TAKING_OVER)
     }
 
     async fn of_host(&self, host: HostId) -> Result<Vec<Tenant>, StorageError> {
-        attempt!(self.read_all(host))
+        attempt!(self, self.read_all(host), TAKING_OVER)
     }
 
     async fn label_taken(&self, label: &Label) -> Result<bool, StorageError> {
-        attempt!(self.has_label(label))
+        attempt!(self, self.has_label(label))
     }
 
     async fn labelled(&self, label: &Label) -> Result<Option<TenantId>, StorageError> {
-        attempt!(self.with_label(label))
+        attempt!(self, self.with_label(label))
     }
 
     async fn insert(&self, new: NewTenant) -> Result<Tenant, StorageError> {
-        attempt!(self.insert_tenant(&new))
+        attempt!(self, self.insert_tenant(&new))
     }
 
     async fn set_desired(
@@ -387,7 +387,7 @@ impl TenantRepository for Pg {
         desired: DesiredState,
         purge_at: Option<OffsetDateTime>,
     ) -> Result<(), StorageError> {
-        attempt!(self.write_desired(change, desired, purge_at))
+        attempt!(self, self.write_desired(change, desired, purge_at))
     }
 
     async fn set_suspended(
@@ -395,15 +395,15 @@ impl TenantRepository for Pg {
         change: Change,
         reason: Option<&str>,
     ) -> Result<(), StorageError> {
-        attempt!(self.write_suspended(change, reason))
+        attempt!(self, self.write_suspended(change, reason))
     }
 
     async fn audit(&self, change: Change, action: &str) -> Result<(), StorageError> {
-        attempt!(self.write_audit(change, action))
+        attempt!(self, self.write_audit(change, action))
     }
 
     async fn set_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), StorageError> {
-        attempt!(self.write_ssh(change, ssh))
+        attempt!(self, self.write_ssh(change, ssh))
     }
 
     async fn set_login(
@@ -412,7 +412,7 @@ impl TenantRepository for Pg {
         login: &StoredVerifiers,
         jwt_secret: &[u8],
     ) -> Result<(), StorageError> {
-        attempt!(self.write_login(change, login, jwt_secret))
+        attempt!(self, self.write_login(change, login, jwt_secret))
     }
 
     async fn set_keyfile(
@@ -421,7 +421,7 @@ impl TenantRepository for Pg {
         login: &StoredVerifiers,
         keyfile: &[u8],
     ) -> Result<(), StorageError> {
-        attempt!(self.write_keyfile(change, login, keyfile))
+        attempt!(self, self.write_keyfile(change, login, keyfile))
     }
 
     async fn set_last_started(
@@ -430,10 +430,10 @@ impl TenantRepository for Pg {
         generation: Generation,
         at: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        attempt!(self.write_last_started(tenant, generation, at))
+        attempt!(self, self.write_last_started(tenant, generation, at))
     }
 
     async fn purge(&self, change: Change) -> Result<(), StorageError> {
-        attempt!(self.end_row(change))
+        attempt!(self, self.end_row(change))
     }
 }
