@@ -56,6 +56,10 @@ pub struct Layer {
     /// Hibernate a node after this time without use; 0 = never [default: 5m]
     #[arg(long, env = "BERTH_IDLE_AFTER", value_name = "TIME")]
     pub idle_after: Option<String>,
+    /// Most nodes awake at once; the longest idle one makes room for another
+    /// [default: as many as memory, mappings and open files allow]
+    #[arg(long, env = "BERTH_MAX_AWAKE", value_name = "N")]
+    pub max_awake: Option<u32>,
     /// Default plan: nodes per account [default: 5]
     #[arg(long, env = "BERTH_PLAN_NODES", value_name = "N")]
     pub plan_nodes: Option<u32>,
@@ -143,6 +147,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// `None` = never.
     pub idle_after: Option<Duration>,
+    /// Most nodes awake at once, if that is said.
+    pub max_awake: Option<usize>,
     /// For new accounts.
     pub plan: PlanConfig,
     /// Without a trailing slash.
@@ -188,6 +194,7 @@ impl Layer {
             node_suffix: self.node_suffix.or(below.node_suffix),
             database_url: self.database_url.or(below.database_url),
             idle_after: self.idle_after.or(below.idle_after),
+            max_awake: self.max_awake.or(below.max_awake),
             plan_nodes: self.plan_nodes.or(below.plan_nodes),
             plan_memory: self.plan_memory.or(below.plan_memory),
             plan_disk: self.plan_disk.or(below.plan_disk),
@@ -220,6 +227,7 @@ impl Layer {
             node_suffix,
             database_url,
             idle_after,
+            max_awake,
             plan_nodes,
             plan_memory,
             plan_disk,
@@ -250,6 +258,10 @@ impl Layer {
             always_on: plan_always_on.unwrap_or(false),
         };
         ensure!(
+            max_awake != Some(0),
+            "max-awake: at least one node must be able to run"
+        );
+        ensure!(
             plan.processes >= 4,
             "plan-processes: a node needs at least 4"
         );
@@ -269,6 +281,7 @@ impl Layer {
             node_domain,
             database_url: database_url.map(|url| postgres_url(&url)).transpose()?,
             idle_after: (!idle.is_zero()).then_some(idle),
+            max_awake: max_awake.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
             plan,
             public_url: public_url.map(|url| base_url(&url)).transpose()?,
             trusted_proxy: trusted_proxy.unwrap_or_default(),
@@ -423,6 +436,7 @@ mod tests {
             ("idle-after = \"soon\"", "idle-after"),
             ("plan-memory = \"lots\"", "plan-memory"),
             ("plan-processes = 1", "plan-processes"),
+            ("max-awake = 0", "max-awake"),
             ("domain = \"http://x\"", "domain"),
             ("public-url = \"berth.example\"", "public-url"),
             ("database-url = \"mysql://x\"", "database-url"),

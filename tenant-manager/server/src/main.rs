@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod control;
 mod database;
+mod gauge;
 mod ops;
 mod privileges;
 mod runtimes;

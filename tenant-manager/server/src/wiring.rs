@@ -20,6 +20,7 @@ use tenant_model::Plan;
 
 use crate::config::Config;
 use crate::database::Database;
+use crate::gauge::ProcGauge;
 use crate::ops::{Ops, Readiness};
 
 /// The port every tenant is told for HTTP through its tunnel.
@@ -184,10 +185,13 @@ async fn manager(
         processes: config.plan.processes,
         always_on: config.plan.always_on,
     };
+    let mut limits = ManagerLimits::default();
+    limits.max_awake = config.max_awake.unwrap_or(limits.max_awake);
     let options = ManagerOptions {
         repositories: database.pg.repositories(),
         launcher: ground.launcher.clone(),
         logs: ground.logs.clone(),
+        gauge: Arc::new(ProcGauge),
         clock: ground.clock.clone(),
         entropy,
         tasks: front.child(),
@@ -196,7 +200,7 @@ async fn manager(
         node_suffix: config.node_suffix.clone(),
         plan,
         idle_after: config.idle_after.unwrap_or(Duration::ZERO),
-        limits: ManagerLimits::default(),
+        limits,
     };
     Ok(Manager::start(options).await?)
 }
