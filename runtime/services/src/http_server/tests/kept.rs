@@ -110,11 +110,10 @@ async fn subdomains_and_paths_for_websockets_are_reserved_again() {
     let socket = json!({"WebSocketSecureBind": {"path": "/ws", "extension": false}});
     assert_eq!(before.act(owner, &socket, None).await, json!({"Ok": null}));
     let mut now = woken(&before.server.keep(), "");
-    let routes = now.server.sockets.routes.read();
-    let found = routes.find(&url(owner, "/ws")).unwrap();
+    let found = now.server.sockets.routes.read().find(&url(owner, "/ws"));
+    let found = found.unwrap();
     let flags = found.route.flags.as_ref().unwrap();
     assert!(flags.secure && flags.authenticated && !flags.local_only);
-    drop(routes);
     let secure = json!({"SecureBind": {"path": "/s", "cache": false}});
     let refused = now.act("x:my:pkg-alice.dev", &secure, None).await;
     assert!(refused.get("Err").is_some(), "{refused}");
