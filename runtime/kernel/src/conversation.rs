@@ -90,13 +90,14 @@ struct Prompt {
 }
 
 #[derive(Debug)]
-struct Outstanding {
-    target: Address,
-    request: Request,
+pub(crate) struct Outstanding {
+    pub(crate) target: Address,
+    pub(crate) request: Request,
     blob: Option<Blob>,
-    context: Option<Bytes>,
+    pub(crate) context: Option<Bytes>,
     /// What was being answered when the request was sent.
     prompt: Option<Prompt>,
+    pub(crate) sent: Moment,
     deadline: Deadline,
     /// What it means when the deadline passes.
     kind: SendErrorKind,
@@ -186,7 +187,7 @@ impl Conversation {
         localise_attached(&mut message, &self.our.node);
         let deadline = expects.map(|seconds| now.plus_seconds(seconds));
         if let Some(at) = deadline {
-            self.remember(&message, context, at);
+            self.remember(&message, context, now, at);
         }
         Ok(Prepared { message, deadline })
     }
@@ -209,7 +210,13 @@ impl Conversation {
         id
     }
 
-    fn remember(&mut self, message: &KernelMessage, context: Option<Bytes>, at: Moment) {
+    fn remember(
+        &mut self,
+        message: &KernelMessage,
+        context: Option<Bytes>,
+        sent: Moment,
+        at: Moment,
+    ) {
         let Message::Request(request) = &message.message else {
             return;
         };
@@ -224,6 +231,7 @@ impl Conversation {
             blob: message.lazy_load_blob.clone(),
             context,
             prompt: self.prompt.clone(),
+            sent,
             deadline: self.deadlines.set(message.id, at),
             kind: SendErrorKind::Timeout,
             bytes,
@@ -411,6 +419,11 @@ impl Conversation {
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
+    }
+
+    /// The requests that wait for an answer, in no order.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (MessageId, &Outstanding)> {
+        self.outstanding.iter().map(|(id, waiting)| (*id, waiting))
     }
 
     /// Bytes of the requests that wait for an answer.

@@ -24,6 +24,7 @@ mod persist;
 mod received;
 mod route;
 mod table;
+mod timers;
 
 pub use blob::BlobPolicy;
 pub use caps::{CapSet, Inserted, MAX_CAPABILITIES, MAX_CAPABILITY_BYTES};
@@ -46,3 +47,4 @@ pub use peer::{MAX_TRAVELLING, admit, depart};
 pub use persist::{PersistedProcess, PersistedTable};
 pub use route::{Refusal, Verdict, owes_timeout, route};
 pub use table::{Granted, ProcessEntry, ProcessTable};
+pub use timers::{RunningTimer, timer_body, timer_length};

@@ -1,5 +1,12 @@
 //! When a node was last used, for hibernation. By the monotonic clock: nobody
 //! falls asleep because the machine's time was set.
+//!
+//! A use is a request (until its answer is there), a connection through a
+//! tunnel, a WebSocket, a terminal or command line, each until it ends, and a
+//! peer's message that somebody gets. What processes do of themselves is none:
+//! sending, computing and waiting for timers keep no node awake. A forwarded
+//! port without a connection, and whatever else a door holds open, is known to
+//! the door alone, whose lease keeps the node.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +28,7 @@ pub(crate) struct Activity {
     open: AtomicUsize,
 }
 
-/// A terminal, tunnel, WebSocket or request in progress.
+/// A terminal, connection through a tunnel, WebSocket or request in progress.
 #[derive(Debug)]
 pub(crate) struct Open(Arc<Activity>);
 

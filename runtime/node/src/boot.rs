@@ -3,7 +3,7 @@
 //! Order: process map and rights, modules, processes. Nothing of a failed
 //! boot is left running.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lifecycle::{TaskKind, Tasks, queue};
@@ -32,6 +32,7 @@ use crate::node::Node;
 use crate::overrides::StoredOverrides;
 use crate::persist::ProcessMap;
 use crate::process::{self, WasmProcess};
+use crate::rest::Bed;
 
 /// Runtime modules, and whether any process may message them.
 const MODULES: [(&str, bool); 7] = [
@@ -97,6 +98,8 @@ async fn assemble(
     let mut table = ProcessTable::new(spec.name.clone());
     table.bootstrap_modules(MODULES.map(|(name, public)| (module(name), public)));
     table.restore(map.load().await.map_err(|error| storage(&error))?);
+    let bed = Bed::new(&host.store, spec.key, host.clock.clone());
+    let record = bed.record().await.map_err(|error| storage(&error))?;
     enter_distro(host, &mut table);
     table.prune_dangling();
 
@@ -178,6 +181,11 @@ async fn assemble(
         }
     });
 
+    let slept = record.is_some();
+    if let Some(record) = record {
+        bed.restore(record, &kernel, &http);
+    }
+    bed.wakes(slept).await;
     start_processes(host, &kernel).await;
     watch_readiness(&kernel, &http);
     Ok(Arc::new(Node {
@@ -188,6 +196,8 @@ async fn assemble(
         log: log.clone(),
         activity: Activity::new(),
         status: watch::Sender::new(NodeStatus::Booting),
+        bed,
+        rest: OnceLock::new(),
     }))
 }
 
@@ -337,7 +347,7 @@ async fn start_processes(host: &Launcher, kernel: &Arc<Kernel>) {
                         0,
                         &format!("kernel: {id} is dropped: its component: {reason}"),
                     );
-                    kernel.table.write().kill(id, true);
+                    kernel.remove(id, true);
                     continue;
                 }
             },

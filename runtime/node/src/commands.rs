@@ -257,6 +257,7 @@ impl Kernel {
     pub(crate) fn remove(&self, id: &ProcessId, revoke: bool) -> Option<bool> {
         let killed = self.table.write().kill(id, revoke)?;
         self.mailboxes.write().remove(id);
+        self.sleep.forget(id);
         if let Some(process) = self.processes.write().remove(id) {
             self.keep_usage_of(&process);
             process.killed.cancel();

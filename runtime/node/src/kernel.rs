@@ -35,6 +35,7 @@ use crate::mailbox::Mailbox;
 use crate::persist::ProcessMap;
 use crate::process::{Executor, WasmProcess};
 use crate::readiness::Readiness;
+use crate::sleep::Sleep;
 use crate::spawns::Spawns;
 
 /// Events kept for slow terminals; a slower one skips and says so.
@@ -70,6 +71,8 @@ pub(crate) struct Kernel {
     pub(crate) executor: Arc<Executor>,
     pub(crate) limits: NodeLimits,
     pub(crate) readiness: Readiness,
+    /// Timers from before the node slept, and for when it does.
+    pub(crate) sleep: Sleep,
     /// Commands that modules send; processes run theirs themselves.
     pub(crate) module_commands: queue::Sender<KernelMessage>,
     pub(crate) kernel_address: Address,
@@ -127,6 +130,7 @@ impl Kernel {
             executor: Arc::default(),
             limits: parts.limits,
             readiness: Readiness::default(),
+            sleep: Sleep::default(),
             module_commands: parts.module_commands,
             kernel_address,
             network: parts.network,

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lifecycle::{Clock, Entropy, Tasks};
-use node_api::{LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
+use lifecycle::{Clock, Entropy, Tasks, Timestamp};
+use node_api::{Alarm, AlarmTime, LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
 use node_engine::{Component, Engine, PrepareError};
 use node_services::http_server::HASHING_PERMITS;
 use node_services::vfs::Overlays;
-use node_store::HostStore;
+use node_store::{Due, HostStore};
 use node_types::ProcessId;
 use tokio::sync::Semaphore;
 
@@ -172,11 +172,35 @@ fn remove(directory: &std::path::Path) -> std::io::Result<()> {
     }
 }
 
+/// An alarm as it is stored. A time that no clock can show has nobody waiting
+/// for it, but its tenant is looked at.
+fn alarm(stored: node_store::Alarm) -> Alarm {
+    let due = match stored.due {
+        Due::Running => None,
+        Due::At(millis) => {
+            Timestamp::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()
+        }
+    };
+    Alarm {
+        key: TenantKey {
+            tenant: stored.tenant,
+            incarnation: stored.incarnation,
+        },
+        due: due.map_or(AlarmTime::Interrupted, AlarmTime::At),
+    }
+}
+
 #[async_trait]
 impl NodeLauncher for Launcher {
     async fn launch(&self, spec: NodeSpec) -> Result<Arc<dyn NodeHandle>, LaunchError> {
         let node = boot::boot(self, spec).await?;
         Ok(node)
+    }
+
+    async fn alarms(&self) -> Result<Vec<Alarm>, LaunchError> {
+        let stored = self.store.alarms().all().await;
+        let stored = stored.map_err(|error| LaunchError::Storage(error.to_string()))?;
+        Ok(stored.into_iter().map(alarm).collect())
     }
 
     async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {

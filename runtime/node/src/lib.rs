@@ -25,7 +25,9 @@ mod persist;
 mod prints;
 mod process;
 mod readiness;
+mod rest;
 mod routing;
+mod sleep;
 mod spawns;
 mod usage;
 
@@ -34,3 +36,6 @@ pub use node_store::{HostStore, StoreError};
 
 pub use launcher::{Launcher, LauncherError, LauncherOptions};
 pub use log::LogFiles;
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! left running. Stops by [`Node::stop`], which everybody may call and the
 //! first call carries out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use crate::activity::{Activity, InUse};
 use crate::kernel::Kernel;
 use crate::log::NodeLog;
+use crate::rest::Bed;
 
 /// How long processes and modules may take to see that they shall end. Guests
 /// are dropped at their next host call or tick, so this is plenty.
@@ -38,6 +39,9 @@ pub(crate) struct Node {
     pub(crate) log: NodeLog,
     pub(crate) activity: Arc<Activity>,
     pub(crate) status: watch::Sender<NodeStatus>,
+    pub(crate) bed: Bed,
+    /// What it left when it stopped.
+    pub(crate) rest: OnceLock<Rest>,
 }
 
 impl Node {
@@ -58,12 +62,26 @@ impl Node {
         outcome
     }
 
-    /// Ends every task and saves. Returns when nothing is left.
-    async fn wind_down(&self) {
+    /// Ends every task and saves; for a rest also what the node waits for.
+    /// Without a reason it failed: what it left before is gone, and it stays
+    /// marked as running, so that it is looked at when the host starts anew.
+    /// Returns when nothing is left.
+    async fn wind_down(&self, reason: Option<StopReason>) {
+        let rests = reason.is_some_and(StopReason::is_rest);
+        if rests {
+            self.kernel.sleep.begin();
+        }
         if !self.tasks.shutdown(STOP_GRACE).await {
             tracing::warn!(node = %self.kernel.our, "some tasks had to be dropped at stop");
         }
         self.kernel.save_if(true).await;
+        if rests {
+            let rest = self.bed.rests(&self.kernel, &self.http).await;
+            // Empty: a node winds down once.
+            let _ = self.rest.set(rest);
+        } else if reason.is_some() {
+            self.bed.ends().await;
+        }
         self.log.close().await;
         self.kernel.forget_everything();
     }
@@ -89,7 +107,7 @@ impl Node {
         if failed {
             tracing::error!(node = %self.kernel.our, "a module of the node failed");
             // Told only when nothing is left: whoever hears it may boot anew.
-            self.wind_down().await;
+            self.wind_down(None).await;
             let reason = "a part of the node failed".to_owned();
             self.status.send_replace(NodeStatus::Broken(reason));
         }
@@ -157,7 +175,7 @@ impl NodeHandle for Node {
 
     async fn open_terminal(&self, size: TerminalSize) -> Result<TerminalSession, NodeError> {
         self.refuse_when_stopping()?;
-        self.terminal.open(size)
+        self.terminal.open(size, self.activity.begin())
     }
 
     async fn run_line(
@@ -199,11 +217,11 @@ impl NodeHandle for Node {
             let _ = status
                 .wait_for(|status| matches!(status, NodeStatus::Stopped | NodeStatus::Broken(_)))
                 .await;
-            return Rest::default();
+            return self.rest.get().copied().unwrap_or_default();
         }
         self.terminal.close_all(reason).await;
-        self.wind_down().await;
+        self.wind_down(Some(reason)).await;
         self.status.send_replace(NodeStatus::Stopped);
-        Rest::default()
+        self.rest.get().copied().unwrap_or_default()
     }
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rocksdb::{BlockBasedOptions, Cache, DB, LogLevel, Options};
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, LogLevel, Options};
 
-use crate::StoreError;
+use crate::{StoreError, alarms};
 
 const MIB: usize = 1 << 20;
 /// Cache for blocks of all tenants together.
@@ -15,6 +15,8 @@ const BLOCK_CACHE: usize = 32 * MIB;
 const WRITE_BUFFER: usize = 8 * MIB;
 /// All memtables.
 const WRITE_BUFFERS: usize = 32 * MIB;
+/// One memtable of the table of alarms, whose entries are tiny.
+const ALARMS_BUFFER: usize = MIB;
 /// Log kept for replay at start; beyond it memtables are flushed.
 const LOG_BYTES: u64 = 64 * MIB as u64;
 /// Files kept open; more are opened on demand.
@@ -36,10 +38,8 @@ impl std::fmt::Debug for Db {
 impl Db {
     /// Opens or creates the database in `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self(RwLock::new(Some(Arc::new(DB::open(
-            &options(),
-            path,
-        )?)))))
+        let db = DB::open_cf_descriptors(&options(), path, families())?;
+        Ok(Self(RwLock::new(Some(Arc::new(db)))))
     }
 
     /// The database, for one call.
@@ -53,6 +53,16 @@ impl Db {
     }
 }
 
+/// What is kept apart: tenants' keys, and the table of alarms.
+fn families() -> [ColumnFamilyDescriptor; 2] {
+    let mut alarms = Options::default();
+    alarms.set_write_buffer_size(ALARMS_BUFFER);
+    [
+        ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options()),
+        ColumnFamilyDescriptor::new(alarms::FAMILY, alarms),
+    ]
+}
+
 fn options() -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE));
@@ -61,6 +71,7 @@ fn options() -> Options {
 
     let mut options = Options::default();
     options.create_if_missing(true);
+    options.create_missing_column_families(true);
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(WRITE_BUFFER);
     options.set_db_write_buffer_size(WRITE_BUFFERS);

@@ -47,7 +47,17 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    fn prefix(self) -> [u8; OWNER] {
+    /// The owner that a key begins with.
+    pub(crate) fn of_prefix(key: &[u8]) -> Option<Self> {
+        let (tenant, rest) = key.split_first_chunk()?;
+        let incarnation = rest.first_chunk()?;
+        Some(Self {
+            tenant: u128::from_be_bytes(*tenant),
+            incarnation: u32::from_be_bytes(*incarnation),
+        })
+    }
+
+    pub(crate) fn prefix(self) -> [u8; OWNER] {
         let mut prefix = [0; OWNER];
         prefix[..16].copy_from_slice(&self.tenant.to_be_bytes());
         prefix[16..].copy_from_slice(&self.incarnation.to_be_bytes());
@@ -128,6 +138,7 @@ mod tests {
             prop_assert_eq!(inside(range_of(b.0, Some(b.1))), a == b);
             prop_assert_eq!(inside(range_of(b.0, None)), a.0 == b.0);
             prop_assert_eq!(user_part(&full), &key[..]);
+            prop_assert_eq!(Owner::of_prefix(&full), Some(owner));
         }
     }
 

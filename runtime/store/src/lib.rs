@@ -1,5 +1,5 @@
 //! The host's one key-value store: process maps, process state, histories of
-//! every tenant in a single RocksDB.
+//! every tenant in a single RocksDB, and when tenants are to be woken.
 //!
 //! Invariants: a [`Keyspace`] can form no key of another tenant; a write that
 //! returned survives a kill of the host at once (it is in the operating
@@ -11,12 +11,14 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod alarms;
 mod db;
 mod error;
 mod keys;
 mod keyspace;
 mod store;
 
+pub use alarms::{Alarm, Alarms, Due};
 pub use error::StoreError;
 pub use keys::{MAX_KEY_BYTES, Space};
 pub use keyspace::{Keyspace, Scan};

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
+use crate::alarms::{self, Alarms};
 use crate::db::Db;
 use crate::keys::{Owner, range_of};
 use crate::{Keyspace, StoreError};
@@ -119,6 +120,12 @@ impl HostStore {
         Keyspace::new(self.0.clone(), owner)
     }
 
+    /// When tenants are to be woken.
+    #[must_use]
+    pub fn alarms(&self) -> Alarms {
+        Alarms(self.0.clone())
+    }
+
     /// Removes everything of a tenant, in all its incarnations. The tenant's
     /// node must not be running.
     ///
@@ -150,6 +157,9 @@ impl HostStore {
             .blocking(move |db| {
                 let mut batch = WriteBatch::default();
                 batch.delete_range(&from, &to);
+                if let Some(family) = alarms::family(db) {
+                    batch.delete_range_cf(family, &from, &to);
+                }
                 db.write(batch)?;
                 // Frees what lies in files of this range alone; the rest goes
                 // with compaction.

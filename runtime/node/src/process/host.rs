@@ -12,36 +12,33 @@ use node_engine::{
     GuestMeter, HostTrap, OutgoingRequest, ProcessHost, Received, SpawnChild, SpawnError, TempDrive,
 };
 use node_kernel::{
-    BlobPolicy, Conversation, Outgoing, Prepared, check_on_exit, localise_capability,
-    localise_on_exit, names_databases_alone,
+    BlobPolicy, Conversation, Outgoing, check_on_exit, localise_capability, localise_on_exit,
+    names_databases_alone,
 };
 use node_services::state::StateError;
 use node_types::{
     Address, Blob, Capability, Edition, KernelMessage, Message, MessageId, OnExit, ProcessId,
-    Request, Response, SendError, SendErrorKind,
+    Request, Response, SendError,
 };
 
 use super::WasmProcess;
 use super::inbox::{Inbox, Next};
+use super::slept::Timers;
 use super::temp::{self, Temp};
 use crate::counters::Counters;
 use crate::kernel::Kernel;
 use crate::readiness::Starting;
-use crate::routing::Sent;
 
 /// Complaints about one call; the rest would say the same.
 const MOST_COMPLAINTS: usize = 4;
-/// What a message may hold beside its largest blob: its body, and what frames
-/// them.
-const BESIDE: u64 = 1 << 20;
-
 /// See the module's documentation.
 pub(crate) struct Host {
     pub(super) kernel: Arc<Kernel>,
     process: Arc<WasmProcess>,
     pub(super) our: Address,
     pub(super) conversation: Conversation,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
+    pub(super) timers: Timers,
     /// See [`super::rights`].
     pub(super) names_databases_alone: bool,
     /// Whether its edition has files through WASI.
@@ -67,6 +64,7 @@ impl Host {
         Self {
             names_databases_alone: names_databases_alone(edition),
             has_files: edition != Some(Edition::Hyperware),
+            timers: Timers::new(kernel.sleep.take(&process.id)),
             kernel,
             process,
             our,
@@ -76,59 +74,12 @@ impl Host {
         }
     }
 
-    /// Filters what is attached and sends; a failed send becomes an error in
-    /// the sender's own mailbox, in its turn.
-    async fn dispatch(&mut self, mut message: KernelMessage) {
-        let attached = message.message.capabilities_mut();
-        if !attached.is_empty() {
-            let given = self.meant(std::mem::take(attached));
-            *attached = self
-                .kernel
-                .table
-                .read()
-                .filter_attached(&self.our.process, given);
-        }
-        let id = message.id;
-        let bytes = message.cost() as u64;
-        let counters = self.counters();
-        counters.messages_out.add(1);
-        counters.bytes_out.add(bytes);
-        let sent = if bytes
-            > self
-                .kernel
-                .limits
-                .local_message_bytes
-                .saturating_add(BESIDE)
-        {
-            self.refuse_large(&message.target, bytes)
-        } else {
-            self.kernel.send_from_process(message).await
-        };
-        if let Sent::Failed(kind) = sent {
-            self.conversation.bounce(id, kind, self.inbox.now());
-        }
-    }
-
-    fn counters(&self) -> &Counters {
+    pub(super) fn counters(&self) -> &Counters {
         &self.process.counters
     }
 
-    /// A message that is larger than any may be: as refused as any other.
-    fn refuse_large(&self, target: &Address, bytes: u64) -> Sent {
-        self.counters().refused.count();
-        let text = format!(
-            "kernel: message limit reached: {} wanted to send {} MiB to {target}; a message may \
-             have {} MiB, so keep large data in files",
-            self.our.process,
-            bytes >> 20,
-            self.kernel.limits.local_message_bytes >> 20
-        );
-        self.say(0, &text);
-        Sent::Failed(SendErrorKind::Timeout)
-    }
-
     /// What the kernel has to say about it.
-    fn say(&self, verbosity: u8, text: &str) {
+    pub(super) fn say(&self, verbosity: u8, text: &str) {
         self.kernel.say_about(&self.process.id, verbosity, text);
     }
 
@@ -143,24 +94,11 @@ impl Host {
         seen
     }
 
-    fn show_outstanding(&self) {
+    pub(super) fn show_outstanding(&self) {
         let counters = self.counters();
         counters.outstanding.set(self.conversation.outstanding());
         let bytes = self.conversation.outstanding_bytes();
         counters.outstanding_bytes.set(bytes);
-    }
-
-    fn prepare(&mut self, outgoing: Outgoing) -> Result<Prepared, HostTrap> {
-        let kernel = &self.kernel;
-        let now = self.inbox.now();
-        let prepared = self
-            .conversation
-            .prepare_request(outgoing, || kernel.fresh_id(), now);
-        self.show_outstanding();
-        prepared.map_err(|error| {
-            self.counters().denied.count();
-            HostTrap(error.to_string())
-        })
     }
 
     /// What the process means by the capabilities that it names.
@@ -175,6 +113,24 @@ impl Host {
         HostTrap(error.to_string())
     }
 
+    /// Waits for the answer to `id` and for nothing else.
+    async fn answer_to(
+        &mut self,
+        id: MessageId,
+    ) -> Result<Result<(Address, Message), SendError>, HostTrap> {
+        loop {
+            match self.inbox.next_for(id, &mut self.conversation).await {
+                Next::Message(message) => {
+                    if let Some((source, seen)) = self.ingest(message) {
+                        return Ok(Ok((source, self.shown_in(seen))));
+                    }
+                }
+                Next::Due => return self.failed_or_closed(id).map(Err),
+                Next::Closed => return Err(HostTrap("the process is being removed".into())),
+            }
+        }
+    }
+
     fn failed_or_closed(&mut self, id: MessageId) -> Result<SendError, HostTrap> {
         let now = self.inbox.now();
         let failed = self.conversation.fail_if_due(id, now);
@@ -187,8 +143,10 @@ impl Host {
 }
 
 impl Drop for Host {
-    /// With the life end its requests.
+    /// With the life end its requests, but for timers if the node only rests.
     fn drop(&mut self) {
+        let process = &self.our.process;
+        self.kernel.sleep.keep(process, || self.kept_timers());
         self.counters().outstanding.set(0);
         self.counters().outstanding_bytes.set(0);
     }
@@ -314,6 +272,9 @@ impl ProcessHost for Host {
 
     async fn receive(&mut self) -> Result<Received, HostTrap> {
         self.starting = None;
+        if self.timers.is_waking() {
+            self.set_slept_timers().await;
+        }
         loop {
             match self.inbox.next(&mut self.conversation).await {
                 Next::Message(message) => {
@@ -353,12 +314,13 @@ impl ProcessHost for Host {
             context,
             blob,
         } = outgoing;
-        let prepared = self.prepare(Outgoing {
+        let outgoing = Outgoing {
             target,
             request,
             context,
             blob,
-        })?;
+        };
+        let prepared = self.prepare(outgoing, false)?;
         self.dispatch(prepared.message).await;
         Ok(())
     }
@@ -392,29 +354,23 @@ impl ProcessHost for Host {
                 "send-and-await-response needs a request that expects a response".into(),
             ));
         }
-        let prepared = self.prepare(Outgoing {
+        let outgoing = Outgoing {
             target,
             request,
             context: None,
             blob,
-        })?;
+        };
+        let prepared = self.prepare(outgoing, true)?;
         if prepared.message.target == self.our {
             return Err(HostTrap(
                 "a process cannot await a response from itself".into(),
             ));
         }
         let id = prepared.message.id;
+        self.timers.awaiting = Some(id);
         self.dispatch(prepared.message).await;
-        loop {
-            match self.inbox.next_for(id, &mut self.conversation).await {
-                Next::Message(message) => {
-                    if let Some((source, seen)) = self.ingest(message) {
-                        return Ok(Ok((source, self.shown_in(seen))));
-                    }
-                }
-                Next::Due => return self.failed_or_closed(id).map(Err),
-                Next::Closed => return Err(HostTrap("the process is being removed".into())),
-            }
-        }
+        let answered = self.answer_to(id).await;
+        self.timers.awaiting = None;
+        answered
     }
 }

@@ -7,8 +7,10 @@
 mod executor;
 mod host;
 mod inbox;
+mod outgoing;
 mod rights;
 mod run;
+mod slept;
 mod spawn;
 mod temp;
 
@@ -32,6 +34,7 @@ use crate::prints::PrintBudget;
 pub(crate) use executor::Executor;
 pub(crate) use inbox::ReceiverSlot;
 pub(crate) use run::{prepare, run};
+pub(crate) use slept::SleptTimer;
 
 /// One Wasm process, initialised and maybe running.
 pub(crate) struct WasmProcess {

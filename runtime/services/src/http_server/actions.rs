@@ -20,7 +20,7 @@ use super::sockets::{MAX_CONTROL, MessageType, PushError};
 use crate::answer;
 
 /// Type of static content whose blob names none.
-const DEFAULT_CONTENT: &str = "text/plain";
+pub(super) const DEFAULT_CONTENT: &str = "text/plain";
 
 #[derive(Debug, Deserialize)]
 enum Action {
@@ -174,7 +174,7 @@ impl HttpServer {
                     fallback,
                     content: content(cache, blob)?,
                 };
-                self.bind(&self.routes, owner, &path, flags)
+                Ok(self.bind(&self.routes, owner, &path, flags)?)
             }
             Action::SecureBind { path, cache } => {
                 let flags = Flags {
@@ -184,7 +184,7 @@ impl HttpServer {
                     fallback,
                     content: content(cache, blob)?,
                 };
-                self.bind(&self.routes, owner, &path, flags)
+                Ok(self.bind(&self.routes, owner, &path, flags)?)
             }
             Action::Unbind { path } => self.unbind(&self.routes, owner, &path),
             Action::WebSocketBind {
@@ -193,11 +193,11 @@ impl HttpServer {
                 extension,
             } => {
                 let flags = socket_flags(authenticated, false, extension);
-                self.bind(&self.sockets.routes, owner, &path, flags)
+                Ok(self.bind(&self.sockets.routes, owner, &path, flags)?)
             }
             Action::WebSocketSecureBind { path, extension } => {
                 let flags = socket_flags(true, true, extension);
-                self.bind(&self.sockets.routes, owner, &path, flags)
+                Ok(self.bind(&self.sockets.routes, owner, &path, flags)?)
             }
             Action::WebSocketUnbind { path } => self.unbind(&self.sockets.routes, owner, &path),
             Action::WebSocketPush {
@@ -212,13 +212,14 @@ impl HttpServer {
         }
     }
 
-    fn bind(
+    /// Binds a path, and its package's subdomain if it is secure.
+    pub(super) fn bind(
         &self,
         routes: &RwLock<Routes>,
         owner: &ProcessId,
         path: &str,
         flags: Flags,
-    ) -> Result<(), ActionError> {
+    ) -> Result<(), BindError> {
         let package = owner.package_id();
         let secure = flags.secure;
         if secure {
@@ -229,7 +230,7 @@ impl HttpServer {
             self.release_unused(&package);
         }
         self.routes_changed();
-        Ok(bound?)
+        bound
     }
 
     fn unbind(

@@ -11,7 +11,8 @@
 //! (messages to apps), [`cookies`] (which apps see), [`rpc`], [`login`],
 //! [`serve`] (connections), [`site`] (hosts and origins), [`local`] (what is
 //! for the owner's machine), [`framing`] (whose pages show ours), [`client`]
-//! and [`body`] (who may take how much), [`sockets`] (WebSockets).
+//! and [`body`] (who may take how much), [`sockets`] (WebSockets), [`kept`]
+//! (what outlasts a sleep).
 
 mod actions;
 mod app;
@@ -20,6 +21,7 @@ mod body;
 mod client;
 mod cookies;
 mod framing;
+mod kept;
 mod local;
 mod login;
 mod path;
@@ -46,6 +48,7 @@ use crate::pending::Pending;
 use crate::{Delivery, Inbox, KernelPort, Sending, Service, Share, module};
 use body::{Budget, Limits};
 use client::Standing;
+pub use kept::Kept;
 use login::Login;
 pub use login::SignedOut;
 use routes::Routes;

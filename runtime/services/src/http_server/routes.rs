@@ -246,7 +246,8 @@ impl Routes {
         self.all().any(|route| secure(route))
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+    /// All routes and marks, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.literal
             .values()
             .chain(self.patterns.values().flatten())

@@ -91,11 +91,15 @@ impl Terminal {
         })
     }
 
-    /// Opens a terminal.
+    /// Opens a terminal; `use_of_node` is dropped when it ends.
     ///
     /// # Errors
     /// [`NodeError`] when stopping or when [`MAX_SESSIONS`] are open.
-    pub fn open(self: &Arc<Self>, size: TerminalSize) -> Result<TerminalSession, NodeError> {
+    pub fn open(
+        self: &Arc<Self>,
+        size: TerminalSize,
+        use_of_node: impl Send + 'static,
+    ) -> Result<TerminalSession, NodeError> {
         let guard = self.enter()?;
         let permit = Arc::clone(&self.sessions)
             .try_acquire_owned()
@@ -109,7 +113,7 @@ impl Terminal {
         let session = Session::new(Arc::clone(self), size, keys, drawn);
         self.tasks
             .spawn(TaskKind::graceful("terminal session"), async move {
-                let _held = (guard, permit);
+                let _held = (guard, permit, use_of_node);
                 session.run().await;
             });
         Ok(TerminalSession { input, output })

@@ -3,7 +3,8 @@
 //! One task holds all timers of a node in a heap; a timer costs one entry and
 //! no task. Bounded per process and in total: a request over the bound is
 //! dropped, which its sender sees as a timeout, and the first such is printed.
-//! Timers are not kept over a restart of the node and end with their process.
+//! Timers end with their process; those of a node that sleeps are kept and set
+//! again by the host of the processes, not here.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

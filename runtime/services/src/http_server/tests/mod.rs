@@ -4,6 +4,7 @@ mod apps;
 mod budgets;
 mod connections;
 mod doors;
+mod kept;
 mod logins;
 mod sites;
 mod sockets;

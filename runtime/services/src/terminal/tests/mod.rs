@@ -128,7 +128,7 @@ impl Window {
     async fn open(harness: &Harness, columns: u16, rows: u16) -> Self {
         let session = harness
             .terminal
-            .open(TerminalSize { columns, rows })
+            .open(TerminalSize { columns, rows }, ())
             .unwrap();
         let mut window = Self {
             session,

@@ -155,9 +155,18 @@ async fn closing_says_why_and_nothing_opens_after_it() {
         for _ in 0..MAX_SESSIONS {
             windows.push(Window::open(&harness, 80, 20).await);
         }
-        let refused = harness.terminal.open(TerminalSize::default());
+        let refused = harness.terminal.open(TerminalSize::default(), ());
         assert!(matches!(refused, Err(NodeError::Limit(text)) if text.contains("16")));
+        // What a terminal holds of its node it gives back at its end.
+        let held = Arc::new(());
         windows.pop();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let size = TerminalSize::default();
+        let session = harness.terminal.open(size, held.clone()).unwrap();
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(session);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(Arc::strong_count(&held), 1);
         tokio::time::sleep(Duration::from_millis(1)).await;
         windows.push(Window::open(&harness, 80, 20).await);
         windows[0].keys("half a li").await;
@@ -167,7 +176,7 @@ async fn closing_says_why_and_nothing_opens_after_it() {
             assert!(window.ended);
             assert!(window.vt.lines().iter().any(|line| line.contains(wanted)));
         }
-        let refused = harness.terminal.open(TerminalSize::default());
+        let refused = harness.terminal.open(TerminalSize::default(), ());
         assert_eq!(refused.unwrap_err(), NodeError::Stopping);
         harness.terminal.close_all(StopReason::Owner).await;
     }
