@@ -201,6 +201,7 @@ impl NodeHandle for Node {
                 .await;
             return Rest::default();
         }
+        self.http.stops_for(reason);
         self.terminal.close_all(reason).await;
         self.wind_down().await;
         self.status.send_replace(NodeStatus::Stopped);
