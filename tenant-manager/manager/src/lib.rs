@@ -21,6 +21,7 @@ mod hashing;
 mod keyfile;
 mod keys;
 mod links;
+mod local_token_stub;
 mod logs;
 mod manager;
 mod node_password;
