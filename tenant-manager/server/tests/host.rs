@@ -38,7 +38,9 @@ mod host {
     mod isolation;
     mod logs;
     mod neighbours;
+    mod node_commands;
     mod pages;
+    mod restart;
     mod shutdown;
     mod soak;
     mod sockets;

@@ -5,26 +5,38 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Api;
+use super::{Api, eventually};
 
 /// A running host. Dropping it ends it, and its private Postgres.
 pub struct Host {
     running: Running,
     data: PathBuf,
     extra: Vec<String>,
-    /// Whom it is started as, if not as us.
-    user: Option<u32>,
+    start: Start,
     /// Removed with the host.
     _home: tempfile::TempDir,
+}
+
+/// Who starts the binary, and which.
+#[derive(Clone, Default)]
+struct Start {
+    /// Whom it is started as, if not as us.
+    user: Option<u32>,
+    /// Where a copy of the binary with its packages is; the one that was built
+    /// if nowhere.
+    copy: Option<PathBuf>,
 }
 
 /// One process of it.
 struct Running {
     child: Child,
+    /// What it says when it has started anew.
+    again: mpsc::Receiver<Value>,
     /// The JSON of the ready line.
     ready: Value,
     /// Standard error.
@@ -42,23 +54,31 @@ impl Host {
         let home = tempfile::tempdir().unwrap();
         // Reachable for the unprivileged user that a host started as root becomes.
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        Self::launch(home, extra, None)
+        Self::launch(home, extra, Start::default())
     }
 
     /// Starts a host as `user` with its data in `home`, as that is.
     pub fn start_in(home: tempfile::TempDir, user: Option<u32>) -> Self {
-        Self::launch(home, &[], user)
+        let copy = user.map(|_| home.path().join("data.bin"));
+        Self::launch(home, &[], Start { user, copy })
     }
 
-    fn launch(home: tempfile::TempDir, extra: &[&str], user: Option<u32>) -> Self {
+    /// Starts a host as `user` from a copy of the binary in the directory
+    /// `copy`, which that user must reach, with its data in `home`.
+    pub fn start_copy(home: tempfile::TempDir, user: Option<u32>, copy: PathBuf) -> Self {
+        let copy = Some(copy);
+        Self::launch(home, &[], Start { user, copy })
+    }
+
+    fn launch(home: tempfile::TempDir, extra: &[&str], start: Start) -> Self {
         let data = home.path().join("data");
         let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
-        let running = Running::launch(&data, &extra, user);
+        let running = Running::launch(&data, &extra, &start);
         Self {
             running,
             data,
             extra,
-            user,
+            start,
             _home: home,
         }
     }
@@ -74,7 +94,7 @@ impl Host {
     /// Starts a host that has ended again.
     pub fn start_again(&mut self) -> Duration {
         let began = Instant::now();
-        self.running = Running::launch(&self.data, &self.extra, self.user);
+        self.running = Running::launch(&self.data, &self.extra, &self.start);
         began.elapsed()
     }
 
@@ -90,6 +110,26 @@ impl Host {
             .args(["-s", name, &self.running.child.id().to_string()])
             .status();
         assert!(done.unwrap().success());
+    }
+
+    /// Waits until the process has said once more that it is ready.
+    pub async fn ready_again(&mut self, limit: Duration) {
+        let again = &self.running.again;
+        let ready = eventually("ready again", limit, async || again.try_recv().ok()).await;
+        self.running.ready = ready;
+    }
+
+    /// Whether the process has said once more that it is ready, unheard.
+    pub fn was_ready_again(&self) -> bool {
+        self.running.again.try_recv().is_ok()
+    }
+
+    /// The binary that it was started from.
+    pub fn program(&self) -> PathBuf {
+        match &self.start.copy {
+            Some(copy) => copy.join("berth"),
+            None => PathBuf::from(env!("CARGO_BIN_EXE_berth")),
+        }
     }
 
     /// Waits for the end of the process.
@@ -154,7 +194,7 @@ impl Host {
 }
 
 impl Running {
-    fn launch(data: &Path, extra: &[String], user: Option<u32>) -> Self {
+    fn launch(data: &Path, extra: &[String], start: &Start) -> Self {
         let log = data.with_extension("log");
         let stderr = std::fs::File::options()
             .create(true)
@@ -162,8 +202,11 @@ impl Running {
             .open(&log)
             .unwrap();
         let mut command = command(data, extra);
-        if let Some(user) = user {
-            command = installed_for(user, data, &command);
+        if let Some(copy) = &start.copy {
+            command = copied(copy, &command);
+        }
+        if let Some(user) = start.user {
+            command.uid(user).gid(user);
         }
         let mut child = command
             .stdin(Stdio::null())
@@ -171,8 +214,13 @@ impl Running {
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let ready = read_ready(&mut child, &log);
-        Self { child, ready, log }
+        let (ready, again) = read_ready(&mut child, &log);
+        Self {
+            child,
+            again,
+            ready,
+            log,
+        }
     }
 }
 
@@ -196,11 +244,10 @@ impl Drop for Running {
     }
 }
 
-/// The same command with a copy of the binary and its packages where `user`
-/// reaches them, whatever directory they were built in.
-fn installed_for(user: u32, data: &Path, original: &Command) -> Command {
+/// The same command with a copy of the binary and its packages in `to`, whatever
+/// directory they were built in.
+fn copied(to: &Path, original: &Command) -> Command {
     let from = Path::new(env!("CARGO_BIN_EXE_berth")).parent().unwrap();
-    let to = data.with_extension("bin");
     let program = to.join("berth");
     if !program.exists() {
         let packages = Path::new("berth-packages");
@@ -218,7 +265,7 @@ fn installed_for(user: u32, data: &Path, original: &Command) -> Command {
         std::fs::copy(from.join("berth"), &program).unwrap();
     }
     let mut command = Command::new(program);
-    command.args(original.get_args()).uid(user).gid(user);
+    command.args(original.get_args()).env_remove("BERTH_LOG");
     command
 }
 
@@ -236,22 +283,31 @@ pub fn command(data: &Path, extra: &[String]) -> Command {
     command
 }
 
-fn read_ready(child: &mut Child, log: &Path) -> Value {
+/// What the process says, and where it says it again.
+fn read_ready(child: &mut Child, log: &Path) -> (Value, mpsc::Receiver<Value>) {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
-    let Some(json) = line.trim_end().strip_prefix("berth ready ") else {
+    let ready = |line: &str| {
+        let json = line.trim_end().strip_prefix("berth ready ")?;
+        serde_json::from_str(json).ok()
+    };
+    let Some(first) = ready(&line) else {
         let status = child.wait();
         panic!("no ready line but {line:?}, {status:?}\n{}", tail(log));
     };
+    let (sender, again) = mpsc::channel();
     // Whatever else is printed must not fill the pipe.
     std::thread::spawn(move || {
         let mut rest = String::new();
         while lines.read_line(&mut rest).is_ok_and(|read| read > 0) {
+            if let Some(next) = ready(&rest) {
+                let _ = sender.send(next);
+            }
             rest.clear();
         }
     });
-    serde_json::from_str(json).unwrap()
+    (first, again)
 }
 
 fn tail(log: &Path) -> String {
