@@ -121,11 +121,12 @@ fn node(command: NodeCommand, file: Option<&Path>) -> Result<(), Failure> {
                 follow,
             };
             let remote = &node.remote;
-            return Ok(if nodes::is_remote(remote) {
-                nodes::logs(&config, remote, &node.label, wanted)?
+            let printed = if nodes::is_remote(remote) {
+                nodes::logs(&config, remote, &node.label, wanted)
             } else {
-                commands::node::logs(&config, &node.label, wanted)?
-            });
+                commands::node::logs(&config, &node.label, wanted)
+            };
+            return Ok(printed?);
         }
         NodeCommand::Show(node) => (node, Asked::Show),
         NodeCommand::Start(node) => (node, Asked::Act("start")),
