@@ -1,5 +1,6 @@
 //! Listening: [`bind`] takes the port and reads the host key, so that trouble
-//! with either shows before anything is served; [`Bound::serve`] accepts.
+//! with either shows before anything is served; [`Bound::serve`] accepts, until
+//! [`Bound::closing`] is cancelled or the gateway's tasks are.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ pub struct Bound {
     options: Options,
     manager: Manager,
     tasks: Tasks,
+    closing: CancellationToken,
 }
 
 /// Takes the port and the host key.
@@ -104,6 +106,7 @@ pub async fn adopt(
         address: options.bind,
         source,
     })?;
+    let tasks = tasks.child();
     Ok(Bound {
         listener,
         address,
@@ -111,7 +114,8 @@ pub async fn adopt(
         key,
         options,
         manager,
-        tasks: tasks.child(),
+        closing: tasks.token().child_token(),
+        tasks,
     })
 }
 
@@ -126,6 +130,12 @@ impl Bound {
     #[must_use]
     pub fn host_key_fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Cancelled, it closes the socket, and sessions go on.
+    #[must_use]
+    pub fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     /// Accepts and serves connections until the tasks given to [`bind`] are
@@ -149,7 +159,7 @@ impl Bound {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.tasks.token().cancelled() => break,
+                () = self.closing.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -166,6 +176,7 @@ impl Bound {
             }
         }
         drop(self.listener);
+        self.tasks.token().cancelled().await;
         if !self.tasks.shutdown(SHUTDOWN).await {
             tracing::warn!("some ssh sessions had to be cut off");
         }

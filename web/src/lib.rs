@@ -7,7 +7,8 @@
 //! API) or [`proxy`] (a node, in process). Invariant: which tenant a request
 //! reaches depends on its host name alone, and a request that came through here
 //! is always `Origin::Public`. Stops with the token of the tasks it was bound
-//! with: the socket closes, requests in flight get a grace period.
+//! with: the socket closes, requests in flight get a grace period. Before that
+//! [`Closing`] lets everybody finish while nodes still answer.
 
 #![forbid(unsafe_code)]
 
@@ -29,5 +30,5 @@ mod proxy;
 mod rate_limit;
 
 pub use api::openapi_json;
-pub use listener::{BindError, Bound, adopt, bind};
+pub use listener::{BindError, Bound, Closing, adopt, bind};
 pub use options::{Network, NetworkError, Options, OptionsError, Rate, RateLimits};

@@ -219,6 +219,7 @@ impl NodeHandle for Node {
                 .await;
             return self.rest.get().copied().unwrap_or_default();
         }
+        self.http.stops_for(reason);
         self.terminal.close_all(reason).await;
         self.wind_down(Some(reason)).await;
         self.status.send_replace(NodeStatus::Stopped);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifecycle::Clock;
+use lifecycle::{Clock, failpoints};
 use node_api::{Rest, TenantKey};
 use node_kernel::Moment;
 use node_services::http_server::{HttpServer, Kept};
@@ -131,11 +131,13 @@ impl Bed {
             paths: http.keep(),
         };
         let alarm = record.timers.first().map(|timer| Due::At(timer.due));
+        failpoints::crash("rest.before-write");
         if record.timers.is_empty() && record.paths.is_empty() {
             self.remove_record().await;
         } else {
             self.write_record(&record).await;
         }
+        failpoints::crash("rest.written");
         self.note(alarm).await;
         Rest {
             wake_in: first.map(|due| due.as_elapsed().saturating_sub(now.1.as_elapsed())),

@@ -239,10 +239,11 @@ impl Manager {
         self.shutdown_for(StopReason::HostShutdown, grace).await
     }
 
-    /// The same, telling open terminals `reason`.
+    /// [`Self::shutdown`] for another reason, which open terminals and
+    /// WebSockets are told.
     ///
     /// # Cancel-Safety
-    /// Safe; nothing begins any more, and the call may be repeated.
+    /// As [`Self::shutdown`].
     pub async fn shutdown_for(&self, reason: StopReason, grace: Duration) -> bool {
         let inner = &self.0;
         let deadline = Instant::now() + grace;
@@ -254,7 +255,7 @@ impl Manager {
                     return;
                 }
                 futures::stream::iter(attached)
-                    .for_each_concurrent(STOPS_AT_ONCE, |tenant| self.stop_for_shutdown(tenant))
+                    .for_each_concurrent(STOPS_AT_ONCE, |tenant| self.stop_for(reason, tenant))
                     .await;
                 for barrier in barriers {
                     barrier.wait().await;
@@ -272,12 +273,11 @@ impl Manager {
         all_down && tasks_ended
     }
 
-    async fn stop_for_shutdown(&self, id: TenantId) {
+    async fn stop_for(&self, reason: StopReason, id: TenantId) {
         let Some(tenant) = self.0.registry.read().get(id) else {
             return;
         };
         if let Some((guard, node)) = self.0.slots.begin_stop(id, |_| true) {
-            let reason = self.0.slots.closing_reason();
             stop::run(&self.0, &tenant, &node, guard, reason).await;
         }
     }

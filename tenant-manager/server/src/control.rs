@@ -2,10 +2,13 @@
 //! ask a host that runs.
 //!
 //! One question a connection, a line; the answer is text until the end, and
-//! begins with `ok` or with `error` and a sentence. Invariant: only who may use
-//! the data directory reaches it. Stops with its tasks.
+//! begins with `ok` or with `error` and a sentence. Questions: `usage LABEL
+//! [history]`; `api`, where the API is and a token that is good for a minute;
+//! `instance`, which program of which process this is; `restart`. Invariant:
+//! only who may use the data directory reaches it. Stops with its tasks.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
@@ -14,13 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use lifecycle::{TaskKind, Tasks};
+use lifecycle::{Entropy, OsEntropy, TaskKind, Tasks};
+use serde::{Deserialize, Serialize};
 use tenant_manager::Manager;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
-use crate::usage_text;
+use crate::restart::Asker;
+use crate::{accept, usage_text};
 
 /// Its name in the data directory.
 const NAME: &str = "control";
@@ -32,8 +37,38 @@ const MAX_QUESTION: u64 = 256;
 const MAX_ANSWER: u64 = 4 << 20;
 /// What somebody else is told.
 const NOT_ALLOWED: &str = "run this as the user that the host runs as, or as root";
-/// How long one exchange may take.
+/// How long one exchange may take; seeing that a new program runs takes some
+/// of it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the API is, for somebody on this machine.
+#[derive(Serialize, Deserialize)]
+pub struct Api {
+    /// The front door.
+    pub address: SocketAddr,
+    /// The name to ask it by.
+    pub host: String,
+    /// Of an operator; good for a minute.
+    pub token: String,
+}
+
+/// Which program of which process answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Another each time that a program starts.
+    pub id: String,
+    /// The process.
+    pub pid: u32,
+}
+
+/// What questions are answered from.
+pub struct Control {
+    manager: Manager,
+    address: SocketAddr,
+    host: String,
+    instance: String,
+    restart: Asker,
+}
 
 /// Its path while `directory` is open: those of sockets must be short, which
 /// those of data directories need not be.
@@ -61,45 +96,88 @@ pub fn bind(home: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers on `listener` until the tasks are cancelled.
-pub async fn serve(listener: UnixListener, manager: Manager, tasks: Tasks) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let stopped = tasks.token().clone();
-    loop {
-        let accepted = tokio::select! {
-            () = stopped.cancelled() => return,
-            accepted = listener.accept() => accepted,
+impl Control {
+    /// Answers for the host whose front door is at `address` and whose
+    /// dashboard is called `host`.
+    #[must_use]
+    pub fn new(manager: Manager, address: SocketAddr, host: String, restart: Asker) -> Self {
+        let mut random = [0; 8];
+        OsEntropy.fill(&mut random);
+        Self {
+            manager,
+            address,
+            host,
+            instance: format!("{:016x}", u64::from_le_bytes(random)),
+            restart,
+        }
+    }
+
+    async fn answer(&self, question: &str) -> Result<String, String> {
+        let words: Vec<&str> = question.split_whitespace().collect();
+        match words[..] {
+            ["usage", label] => self.usage(label, false),
+            ["usage", label, "history"] => self.usage(label, true),
+            ["api"] => self.api(),
+            ["instance"] => Ok(format!("{} {}\n", self.instance, std::process::id())),
+            ["restart"] => self.restart.ask().await.map(|()| String::new()),
+            _ => Err("the host does not understand this; is it another version?".to_owned()),
+        }
+    }
+
+    fn usage(&self, label: &str, history: bool) -> Result<String, String> {
+        match self.manager.usage_for_operator(label) {
+            Some(usage) => Ok(usage_text::write(&usage, history)),
+            None => Err(format!("no node of this host has the label {label}")),
+        }
+    }
+
+    fn api(&self) -> Result<String, String> {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let api = Api {
+            address,
+            host: self.host.clone(),
+            token: self.manager.local_operator_token().expose().clone(),
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!("failed to accept on the control socket: {error}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Ok(permit) = connections.clone().try_acquire_owned() else {
-            continue;
-        };
-        let manager = manager.clone();
-        tasks.spawn(TaskKind::abortable("control connection"), async move {
-            let _permit = permit;
-            let exchange = tokio::time::timeout(PATIENCE, exchange(stream, &manager));
-            if let Ok(Err(error)) = exchange.await {
-                tracing::debug!("control connection ended: {error}");
-            }
-        });
+        serde_json::to_string(&api).map_err(|error| format!("the API cannot be told: {error}"))
     }
 }
 
-async fn exchange(stream: UnixStream, manager: &Manager) -> std::io::Result<()> {
+/// Answers on `listener` until the tasks are cancelled.
+pub async fn serve(listener: UnixListener, control: Arc<Control>, tasks: Tasks) {
+    let stopped = tasks.token().clone();
+    let serve = |stream| connection(stream, control.clone(), stopped.clone());
+    // An answer is given to its end.
+    let kind = TaskKind::graceful("control connection");
+    accept::serve(kind, listener, MAX_CONNECTIONS, tasks, serve).await;
+}
+
+async fn connection(stream: UnixStream, control: Arc<Control>, stopped: CancellationToken) {
+    let exchange = tokio::time::timeout(PATIENCE, exchange(stream, &control, &stopped));
+    if let Ok(Err(error)) = exchange.await {
+        tracing::debug!("control connection ended: {error}");
+    }
+}
+
+async fn exchange(
+    stream: UnixStream,
+    control: &Control,
+    stopped: &CancellationToken,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut question = String::new();
-    (&mut stream)
-        .take(MAX_QUESTION)
-        .read_line(&mut question)
-        .await?;
-    let answer = match answer(&question, manager) {
+    let mut asking = (&mut stream).take(MAX_QUESTION);
+    tokio::select! {
+        biased;
+        asked = asking.read_line(&mut question) => asked?,
+        () = stopped.cancelled() => return Ok(()),
+    };
+    let answer = match control.answer(&question).await {
         Ok(text) => format!("ok\n{text}"),
         Err(sentence) => format!("error {sentence}\n"),
     };
@@ -107,17 +185,29 @@ async fn exchange(stream: UnixStream, manager: &Manager) -> std::io::Result<()> 
     stream.get_mut().shutdown().await
 }
 
-fn answer(question: &str, manager: &Manager) -> Result<String, String> {
-    let words: Vec<&str> = question.split_whitespace().collect();
-    let (label, history) = match words[..] {
-        ["usage", label] => (label, false),
-        ["usage", label, "history"] => (label, true),
-        _ => return Err("the host does not understand this; is it another version?".to_owned()),
-    };
-    match manager.usage_for_operator(label) {
-        Some(usage) => Ok(usage_text::write(&usage, history)),
-        None => Err(format!("no node of this host has the label {label}")),
-    }
+/// Asks which program runs on `data`.
+///
+/// # Errors
+/// None does, or it is of a version that does not tell.
+pub fn ask_instance(data: &Path) -> anyhow::Result<Instance> {
+    let answer = ask(data, "instance")?;
+    let parsed = answer.trim_end().split_once(' ').and_then(|(id, pid)| {
+        Some(Instance {
+            id: id.to_owned(),
+            pid: pid.parse().ok()?,
+        })
+    });
+    parsed.context("the host answers in words of another version; stop it and start it")
+}
+
+/// Asks the host that runs on `data` for its API.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_api(data: &Path) -> anyhow::Result<Api> {
+    let answer = ask(data, "api")?;
+    serde_json::from_str(&answer)
+        .context("the host answers in words of another version; stop it and start it")
 }
 
 /// Asks the host that runs on `data`.

@@ -1,7 +1,8 @@
 //! The control plane's database: one that was named, or a private one.
 //!
 //! Owns the private server while the host runs: if it ends by itself it is
-//! started again, and open connections recover. Stops by [`Keeper::stop`].
+//! started again, and open connections recover. Stops by [`Database::close`], or
+//! is left to a successor by [`Database::hand_over`].
 
 use std::path::Path;
 use std::time::Duration;
@@ -92,13 +93,27 @@ impl Database {
             keeper.stop().await;
         }
     }
+
+    /// Closes connections and leaves the private server, if there is one that
+    /// runs, to the program that this process becomes. Its process.
+    pub async fn hand_over(self) -> Option<u32> {
+        self.pg.close().await;
+        self.keeper?.end(Last::HandOver).await
+    }
 }
 
 /// Keeps a private server running.
 #[derive(Debug)]
 struct Keeper {
-    stop: oneshot::Sender<()>,
-    stopped: oneshot::Receiver<()>,
+    stop: oneshot::Sender<Last>,
+    stopped: oneshot::Receiver<Option<u32>>,
+}
+
+/// What is done with the server when nobody here needs it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Stop,
+    HandOver,
 }
 
 impl Keeper {
@@ -106,28 +121,35 @@ impl Keeper {
         let (stop, asked) = oneshot::channel();
         let (done, stopped) = oneshot::channel();
         tasks.spawn(TaskKind::graceful("private postgres"), async move {
-            keep(running, asked).await;
-            let _ = done.send(());
+            let left = keep(running, asked).await;
+            let _ = done.send(left);
         });
         Self { stop, stopped }
     }
 
     async fn stop(self) {
-        let _ = self.stop.send(());
-        let _ = self.stopped.await;
+        self.end(Last::Stop).await;
+    }
+
+    /// The server that is left running, if one is.
+    async fn end(self, last: Last) -> Option<u32> {
+        let _ = self.stop.send(last);
+        self.stopped.await.ok().flatten()
     }
 }
 
-async fn keep(mut running: Running, mut asked: oneshot::Receiver<()>) {
+/// Keeps the server running until it is told what to do with it last. Gives the
+/// one that is left running.
+async fn keep(mut running: Running, mut asked: oneshot::Receiver<Last>) -> Option<u32> {
     let mut backoff = Backoff::new(RESTART.0, RESTART.1);
-    loop {
+    let last = loop {
         tokio::select! {
-            _ = &mut asked => break,
+            last = &mut asked => break last,
             ended = running.ended() => tracing::error!("the private postgres ended: {ended:?}"),
         }
         loop {
             tokio::select! {
-                _ = &mut asked => return,
+                _ = &mut asked => return None,
                 () = tokio::time::sleep(backoff.next_delay()) => {}
             }
             match running.start_again().await {
@@ -137,6 +159,12 @@ async fn keep(mut running: Running, mut asked: oneshot::Receiver<()>) {
         }
         backoff.reset();
         tracing::info!("the private postgres runs again");
+    };
+    if last == Ok(Last::HandOver) {
+        let pid = running.pid();
+        running.hand_over();
+        return pid;
     }
     running.stop(STOP_GRACE).await;
+    None
 }

@@ -6,187 +6,162 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
+mod api_client;
+mod cli;
 mod commands;
 mod config;
 mod control;
 mod database;
+mod doors;
 mod gauge;
+mod listeners;
+mod notify;
 mod ops;
 mod privileges;
+mod process_stats;
+mod readiness;
+mod restart;
 mod runtimes;
 mod serve;
+mod signals;
 mod telemetry;
 mod units;
 mod usage_text;
 mod wiring;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
+use crate::cli::{Cli, Command, NodeCommand, OperatorCommand};
+use crate::commands::node::Wanted;
+use crate::commands::nodes::{self, Asked};
 use crate::config::{Config, Layer};
+use crate::restart::{HandedOver, Started};
 
 /// Memory goes back to the system when nodes sleep; glibc's allocator keeps it.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// A host on which anyone gets a personal Kinode node in a second.
-#[derive(Debug, Parser)]
-#[command(name = "berth", version, about, disable_help_subcommand = true)]
-struct Cli {
-    /// Configuration file [default: ./berth.toml if there is one]
-    #[arg(long, env = "BERTH_CONFIG", value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Command,
-}
+/// Why a command ended, and its exit status.
+struct Failure(anyhow::Error, u8);
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run a host until SIGTERM
-    Serve(Box<Layer>),
-    /// Bring the database's schema up to date and exit
-    Migrate(Box<Layer>),
-    /// Check the configuration and print what `serve` would use
-    CheckConfig(Box<Layer>),
-    /// Manage operators
-    Operator {
-        #[command(subcommand)]
-        command: OperatorCommand,
-    },
-    /// Look after nodes of the host on this data directory
-    Node {
-        #[command(subcommand)]
-        command: NodeCommand,
-    },
-    /// Print version information
-    Version,
-    /// Compile one component from standard input (used by the host itself)
-    #[command(name = "__compile-worker", hide = true)]
-    CompileWorker,
-    /// Compile the components of all packages in a directory (used by the build)
-    #[command(name = "__precompile", hide = true)]
-    Precompile {
-        /// Directory of package archives.
-        directory: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum OperatorCommand {
-    /// Make the account with this address an operator; a new account gets a
-    /// password that is printed once
-    Create {
-        /// The account's address.
-        email: String,
-        #[command(flatten)]
-        settings: Box<Layer>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum NodeCommand {
-    /// Print what a node's apps and the node itself printed, oldest first:
-    /// time, process, text
-    Logs {
-        /// The node's label.
-        label: String,
-        /// Go on printing what comes
-        #[arg(long, short)]
-        follow: bool,
-        /// Highest verbosity: 0 = important, 1 = debug, 2 = detailed, 3 = every event
-        #[arg(long, short, value_name = "N", default_value_t = 1,
-              value_parser = clap::value_parser!(u8).range(0..=i64::from(node_api::MAX_VERBOSITY)))]
-        verbosity: u8,
-        /// Most lines to begin with
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
-        lines: u32,
-        #[command(flatten)]
-        settings: Box<Layer>,
-    },
-    /// Print what a node uses and may use, each of its processes, and what it
-    /// used before; asks the host that runs
-    Usage {
-        /// The node's label.
-        label: String,
-        /// What it used in the last day too
-        #[arg(long)]
-        history: bool,
-        #[command(flatten)]
-        settings: Box<Layer>,
-    },
+/// Failed while it did what it was told.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self(error, 1)
+    }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let file = cli.config;
-    let configured = |settings: Layer| match configuration(settings, file.as_deref()) {
-        Ok(config) => Ok(config),
-        Err(error) => Err(complain(&error, 2)),
-    };
-    let done = match cli.command {
-        Command::Serve(settings) => match configured(*settings) {
-            Ok(config) => serve::run(&config),
-            Err(code) => return code,
-        },
-        Command::Migrate(settings) => match configured(*settings) {
-            Ok(config) => commands::migrate::run(&config),
-            Err(code) => return code,
-        },
-        Command::CheckConfig(settings) => match configured(*settings) {
-            Ok(config) => commands::check_config::run(&config),
-            Err(code) => return code,
-        },
-        Command::Operator {
-            command: OperatorCommand::Create { email, settings },
-        } => match configured(*settings) {
-            Ok(config) => commands::operator::create(&config, &email),
-            Err(code) => return code,
-        },
-        Command::Node {
-            command:
-                NodeCommand::Logs {
-                    label,
-                    follow,
-                    verbosity,
-                    lines,
-                    settings,
-                },
-        } => match configured(*settings) {
-            Ok(config) => {
-                let wanted = commands::node::Wanted {
-                    lines: usize::try_from(lines).unwrap_or(usize::MAX),
-                    verbosity,
-                    follow,
-                };
-                commands::node::logs(&config, &label, wanted)
-            }
-            Err(code) => return code,
-        },
-        Command::Node {
-            command:
-                NodeCommand::Usage {
-                    label,
-                    history,
-                    settings,
-                },
-        } => match configured(*settings) {
-            Ok(config) => commands::node::usage(&config, &label, history),
-            Err(code) => return code,
-        },
-        Command::Version => commands::version(),
-        Command::CompileWorker => return node_engine::compile_worker(),
-        Command::Precompile { directory } => commands::precompile::run(&directory),
-    };
-    match done {
+    if matches!(cli.command, Command::CompileWorker) {
+        return node_engine::compile_worker();
+    }
+    match run(cli.command, cli.config.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, 1),
+        Err(Failure(error, code)) => complain(&error, code),
     }
 }
 
-fn configuration(flags: Layer, file: Option<&std::path::Path>) -> anyhow::Result<Config> {
-    flags.over(Layer::from_file(file)?).validate()
+fn run(command: Command, file: Option<&Path>) -> Result<(), Failure> {
+    match command {
+        Command::Serve(settings) => {
+            let (config, started) = to_serve(*settings, file).map_err(|error| Failure(error, 2))?;
+            serve::run(&config, started)?;
+        }
+        Command::Restart(settings) => commands::restart::run(&configured(*settings, file)?)?,
+        Command::Migrate(settings) => commands::migrate::run(&configured(*settings, file)?)?,
+        Command::CheckConfig(settings) => {
+            commands::check_config::run(&configured(*settings, file)?)?;
+        }
+        Command::Operator {
+            command: OperatorCommand::Create { email, settings },
+        } => commands::operator::create(&configured(*settings, file)?, &email)?,
+        Command::Node { command } => node(command, file)?,
+        Command::Version => commands::version()?,
+        Command::Precompile { directory } => commands::precompile::run(&directory)?,
+        // Handled before: it has an exit status of its own.
+        Command::CompileWorker => {}
+    }
+    Ok(())
+}
+
+fn node(command: NodeCommand, file: Option<&Path>) -> Result<(), Failure> {
+    let (node, asked) = match command {
+        NodeCommand::List {
+            all,
+            status,
+            mut remote,
+            settings,
+        } => {
+            remote.operator |= all;
+            let config = configured(*settings, file)?;
+            return Ok(nodes::list(&config, &remote, status.as_deref())?);
+        }
+        NodeCommand::Usage {
+            label,
+            history,
+            settings,
+        } => {
+            let config = configured(*settings, file)?;
+            return Ok(commands::node::usage(&config, &label, history)?);
+        }
+        NodeCommand::Logs {
+            follow,
+            verbosity,
+            lines,
+            node,
+        } => {
+            let config = configured(*node.settings, file)?;
+            let wanted = Wanted {
+                lines: usize::try_from(lines).unwrap_or(usize::MAX),
+                verbosity,
+                follow,
+            };
+            let remote = &node.remote;
+            let printed = if nodes::is_remote(remote) {
+                nodes::logs(&config, remote, &node.label, wanted)
+            } else {
+                commands::node::logs(&config, &node.label, wanted)
+            };
+            return Ok(printed?);
+        }
+        NodeCommand::Show(node) => (node, Asked::Show),
+        NodeCommand::Start(node) => (node, Asked::Act("start")),
+        NodeCommand::Stop(node) => (node, Asked::Act("stop")),
+        NodeCommand::Restart(node) => (node, Asked::Act("restart")),
+        NodeCommand::Hibernate(node) => (node, Asked::Act("hibernate")),
+        NodeCommand::Suspend { reason, node } => (node, Asked::Suspend(reason)),
+        NodeCommand::Resume(node) => (node, Asked::Resume),
+    };
+    let config = configured(*node.settings, file)?;
+    Ok(nodes::one(&config, &node.remote, &node.label, &asked)?)
+}
+
+/// The configuration of a command.
+fn configured(settings: Layer, file: Option<&Path>) -> Result<Config, Failure> {
+    let read = || settings.over(Layer::from_file(file)?).validate();
+    read().map_err(|error| Failure(error, 2))
+}
+
+/// What to serve with: what an earlier program of this process handed over, else
+/// what was said.
+fn to_serve(settings: Layer, file: Option<&Path>) -> anyhow::Result<(Config, Started)> {
+    let handed = HandedOver::receive()?;
+    let layer = match &handed {
+        Some(handed) => handed.layer()?,
+        None => settings.over(Layer::from_file(file)?),
+    };
+    let config = layer.clone().validate()?;
+    let said = Layer {
+        data_dir: Some(config.data_dir.clone()),
+        ..layer
+    };
+    let started = Started::look(said, handed)?;
+    Ok((config, started))
 }
 
 #[expect(

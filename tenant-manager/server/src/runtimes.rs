@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use tikv_jemalloc_ctl::background_thread;
 use tokio::runtime::{Builder, Runtime};
 
 /// How long blocking work may keep a runtime from ending.
@@ -26,6 +27,11 @@ impl Runtimes {
     /// # Errors
     /// No threads to be had.
     pub fn start() -> anyhow::Result<Self> {
+        // Otherwise unused pages go back to the system only as others are asked
+        // for: never, on a host whose nodes have all gone to sleep.
+        if let Err(error) = background_thread::write(true) {
+            tracing::warn!("failed to start the allocator's threads: {error}");
+        }
         let build = |name: &'static str| {
             Builder::new_multi_thread()
                 .enable_all()

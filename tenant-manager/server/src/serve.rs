@@ -1,61 +1,126 @@
 //! `berth serve`: from configuration to a host that accepts, and back.
 //!
-//! Order up: data directory and packages (as whoever started us), ports,
-//! unprivileged user, database, store, engine, nodes, doors. Order down: nodes
-//! stop while doors can still tell their users why, doors close, the store is
-//! synced, the database ends. A second signal ends at once.
+//! Order up: ports (handed over or bound), data directory and packages (as
+//! whoever started us), unprivileged user, database, store, engine, nodes,
+//! doors. Order down: see [`wiring::Host::stop`]. SIGUSR2 and `berth restart`
+//! make it start anew in place ([`crate::restart`]); a signal to end during that
+//! means just to end. A second one ends at once.
 
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lifecycle::{TaskKind, Tasks};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use node_runtime::Distro;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::say;
 use crate::config::Config;
+use crate::listeners::Listeners;
+use crate::notify::{self, State};
 use crate::privileges::Privileges;
+use crate::restart::{self, Asked, Started};
 use crate::runtimes::Runtimes;
+use crate::signals::{self, Again, Ends};
 use crate::telemetry;
-use crate::wiring::{self, Listeners, Prepared};
+use crate::wiring::{self, Down, Host, Prepared};
 
-/// How long nodes may take to stop when the host goes down.
-const NODES_GRACE: Duration = Duration::from_secs(10);
-/// How long doors may take to tell their users and close; more than each of
-/// them gives its own connections.
-const DOORS_GRACE: Duration = Duration::from_secs(8);
-/// How long the rest may take.
-const REST_GRACE: Duration = Duration::from_secs(5);
+/// How long a signal that came while there were no async threads may take to
+/// be heard.
+const LATE_SIGNAL: Duration = Duration::from_millis(10);
 
-/// Runs a host until SIGTERM or SIGINT.
+/// How serving ended, unless it failed.
+enum End {
+    /// For good.
+    Done,
+    /// Everything is down, and this process is to start anew.
+    Again {
+        /// Open still.
+        listeners: Listeners,
+        /// Heard from since the new start was decided.
+        ends: Ends,
+        /// The private database that was left running.
+        database: Option<u32>,
+    },
+}
+
+/// What a host serves with.
+struct Ground<'a> {
+    config: &'a Config,
+    started: &'a Started,
+    unprivileged: bool,
+}
+
+/// Runs a host until SIGTERM or SIGINT, or until it becomes another program.
 ///
 /// # Errors
 /// One sentence saying what is missing and what to do.
-pub fn run(config: &Config) -> anyhow::Result<()> {
+pub fn run(config: &Config, started: Started) -> anyhow::Result<()> {
+    signals::hold_back()?;
     telemetry::start();
     arm_failpoints()?;
     raise_descriptor_limit();
     let privileges = Privileges::find(config.run_as.as_deref())?;
-    let listeners = Listeners {
-        http: listen("http", config.http)?,
-        ssh: listen("ssh", config.ssh)?,
-        metrics: listen("metrics", config.metrics)?,
-    };
-    let prepared = prepare(config, privileges.as_ref())?;
+    let listeners = Listeners::open(config)?;
+    let inside = started.handed.as_ref().is_some_and(|handed| handed.inside);
+    let prepared = prepare(config, privileges.as_ref(), inside)?;
+    let inside = prepared.home == Path::new(".");
     if let Some(privileges) = &privileges {
         privileges.drop_to()?;
         tracing::info!(user = privileges.name(), "dropped root privileges");
     }
+    let unprivileged = privileges.is_some();
+    let ground = Ground {
+        config,
+        started: &started,
+        unprivileged,
+    };
     let runtimes = Runtimes::start()?;
-    let done = runtimes
+    let ended = runtimes
         .front
-        .block_on(serve(config, listeners, prepared, &runtimes));
+        .block_on(serve(&ground, listeners, prepared, &runtimes));
     runtimes.end();
-    done
+    let End::Again {
+        listeners,
+        ends,
+        database,
+    } = ended?
+    else {
+        return Ok(());
+    };
+    if was_told(ends) {
+        end_database(database);
+        return Ok(());
+    }
+    Err(started.again(listeners, unprivileged, inside))
+}
+
+/// Whether there was a signal to end, also while no async thread listened.
+fn was_told(mut ends: Ends) -> bool {
+    if ends.were_told() {
+        return true;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let late = async {
+        let told = tokio::time::timeout(LATE_SIGNAL, ends.told());
+        told.await.is_ok()
+    };
+    runtime.is_ok_and(|runtime| runtime.block_on(late))
+}
+
+/// Ends a private database that nobody is to take over, without waiting.
+fn end_database(database: Option<u32>) {
+    let pid = database.and_then(|pid| i32::try_from(pid).ok());
+    if let Some(pid) = pid
+        && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGINT)
+    {
+        tracing::warn!("failed to end the private database: {error}");
+    }
 }
 
 /// For tests of this project only; see [`lifecycle::failpoints`].
@@ -76,27 +141,25 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Binds a port while privileged ones can still be bound.
-fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).with_context(|| {
-        format!(
-            "listen on {address}; is another host running? choose another address with --{flag}"
-        )
-    })?;
-    listener.set_nonblocking(true).context("prepare a port")?;
-    Ok(listener)
-}
-
-/// Makes the data directory and unpacks the packages, as whoever started us.
-fn prepare(config: &Config, privileges: Option<&Privileges>) -> anyhow::Result<Prepared> {
-    let data = &config.data_dir;
+/// Makes the data directory and unpacks the packages, as whoever started us;
+/// from `inside` it if an earlier program of this process entered it.
+fn prepare(
+    config: &Config,
+    privileges: Option<&Privileges>,
+    inside: bool,
+) -> anyhow::Result<Prepared> {
+    let data = if inside {
+        Path::new(".")
+    } else {
+        &config.data_dir
+    };
     let fresh = !data.exists();
     std::fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
     if fresh {
         private(data)?;
     }
     let distro = Distro::load(&config.packages, &data.join("packages"))?;
-    let mut home = data.clone();
+    let mut home = data.to_owned();
     if let Some(privileges) = privileges {
         privileges.own(data)?;
         privileges.place_cluster(data)?;
@@ -121,48 +184,125 @@ fn private(directory: &Path) -> anyhow::Result<()> {
 }
 
 async fn serve(
-    config: &Config,
+    ground: &Ground<'_>,
     listeners: Listeners,
     prepared: Prepared,
     runtimes: &Runtimes,
-) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("watch for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("watch for SIGINT")?;
+) -> anyhow::Result<End> {
+    let mut ends = Ends::watch()?;
+    let mut again = Again::watch()?;
     let root = CancellationToken::new();
     let front = Tasks::new(runtimes.front.handle().clone(), &root);
     let guests = Tasks::new(runtimes.guests.handle().clone(), &root);
-    let starting = wiring::start(config, listeners, prepared, &front, &guests);
+    let kept = listeners.duplicate()?;
+    let (asker, mut asked) = restart::asking();
+    let starting = wiring::start(ground.config, listeners, prepared, asker, &front, &guests);
     let host = tokio::select! {
         started = starting => started?,
-        _ = terminate.recv() => bail!("stopped by a signal before the host was ready"),
-        _ = interrupt.recv() => bail!("stopped by a signal before the host was ready"),
+        () = ends.told() => bail!("stopped by a signal before the host was ready"),
     };
     say(&format!("berth ready {}", host.ready_json()))?;
+    notify::tell(State::Ready);
     let ready = host.ready_json();
     tracing::info!(
         dashboard = ready["dashboard"].as_str(),
         ssh = ready["ssh"].as_str(),
         "ready; `berth operator create EMAIL` makes an operator"
     );
-
-    let failed = tokio::select! {
-        biased;
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        reason = host.failed() => Some(reason),
-    };
-    front.spawn(TaskKind::abortable("second signal"), async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    match until_asked(ground, &host, &mut ends, &mut again, &mut asked).await {
+        Next::Restart => start_anew(host, ends, kept, &front).await,
+        next => {
+            // New connections are refused while the others are looked after.
+            drop(kept);
+            end_at_once_when_told(ends, &front);
+            tracing::info!("stopping");
+            notify::tell(State::Stopping);
+            host.stop(Down::ForGood).await;
+            match next {
+                Next::Fail(reason) => bail!(reason),
+                _ => Ok(End::Done),
+            }
         }
-        tracing::warn!("second signal: ending at once");
-        std::process::exit(1);
-    });
-    tracing::info!("stopping");
-    host.stop(NODES_GRACE, DOORS_GRACE, REST_GRACE).await;
-    match failed {
-        Some(reason) => bail!(reason),
-        None => Ok(()),
     }
+}
+
+/// What a host that serves does next.
+enum Next {
+    Stop,
+    Restart,
+    Fail(String),
+}
+
+/// Serves until there is something else to do. A new start that could not be
+/// made is refused, and nothing happens.
+async fn until_asked(
+    ground: &Ground<'_>,
+    host: &Host,
+    ends: &mut Ends,
+    again: &mut Again,
+    asked: &mut Asked,
+) -> Next {
+    loop {
+        let answer = tokio::select! {
+            biased;
+            () = ends.told() => return Next::Stop,
+            reason = host.failed() => return Next::Fail(reason),
+            () = again.told() => None,
+            Some(answer) = asked.recv() => Some(answer),
+        };
+        let checked = tokio::select! {
+            biased;
+            () = ends.told() => return Next::Stop,
+            checked = ground.started.check(ground.config, ground.unprivileged) => checked,
+        };
+        let checked = checked.map_err(|error| format!("{error:#}"));
+        if let Err(reason) = &checked {
+            tracing::error!("not starting anew, serving on: {reason}");
+        }
+        let done = checked.is_ok();
+        if let Some(answer) = answer {
+            // Who asked may have gone.
+            let _ = answer.send(checked);
+        }
+        if done {
+            return Next::Restart;
+        }
+    }
+}
+
+/// Takes everything down but the sockets and the private database.
+async fn start_anew(
+    host: Host,
+    mut told: Ends,
+    kept: Listeners,
+    front: &Tasks,
+) -> anyhow::Result<End> {
+    tracing::info!("starting anew");
+    notify::tell(State::Reloading);
+    let mut ends = Ends::watch()?;
+    front.spawn(TaskKind::abortable("signals of a new start"), async move {
+        told.told().await;
+        tracing::info!("told to end: not starting anew");
+        notify::tell(State::Stopping);
+        told.told().await;
+        end_at_once();
+    });
+    let database = host.stop(Down::Restart(&mut ends)).await;
+    Ok(End::Again {
+        listeners: kept,
+        ends,
+        database,
+    })
+}
+
+fn end_at_once_when_told(mut ends: Ends, front: &Tasks) {
+    front.spawn(TaskKind::abortable("second signal"), async move {
+        ends.told().await;
+        end_at_once();
+    });
+}
+
+fn end_at_once() -> ! {
+    tracing::warn!("second signal: ending at once");
+    std::process::exit(1)
 }

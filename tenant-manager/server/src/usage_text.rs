@@ -107,7 +107,7 @@ fn before(text: &mut String, sample: &UsageSample) {
 }
 
 /// MiB with one digit.
-fn mib(bytes: u64) -> String {
+pub fn mib(bytes: u64) -> String {
     let tenths = bytes / (MIB / 10);
     format!("{}.{}", tenths / 10, tenths % 10)
 }

@@ -4,7 +4,6 @@
 //! failure is stopped again, so no private database outlives a failed start.
 
 use std::future::Future;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,28 +11,42 @@ use std::time::Duration;
 use anyhow::Context;
 use lifecycle::{Clock, Entropy, OsEntropy, PooledEntropy, SystemClock, TaskKind, Tasks};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use node_api::StopReason;
 use node_engine::{Engine, EngineOptions, WorkerCommand};
 use node_runtime::{Distro, HostStore, Launcher, LauncherOptions, LogFiles};
-use serde_json::json;
 use tenant_manager::{HostIdentity, Manager, ManagerLimits, ManagerOptions};
 use tenant_model::Plan;
 
 use crate::config::Config;
 use crate::database::Database;
+use crate::doors::{self, Doors};
 use crate::gauge::ProcGauge;
-use crate::ops::{Ops, Readiness};
+use crate::listeners::Listeners;
+use crate::restart::Asker;
+use crate::signals::Ends;
 
-/// The port every tenant is told for HTTP through its tunnel.
-const LOCAL_HTTP_PORT: u16 = 8080;
+/// How long requests in flight may take when the host ends: somebody waits for
+/// that.
+const REQUESTS_GRACE: Duration = Duration::from_secs(5);
+/// The same when it starts anew: everybody else waits in the backlog.
+const REQUESTS_GRACE_BEFORE_RESTART: Duration = Duration::from_secs(10);
+/// How long nodes may take to stop when the host goes down.
+const NODES_GRACE: Duration = Duration::from_secs(10);
+/// How long doors may take to tell their users and close; more than each of
+/// them gives its own connections.
+const DOORS_GRACE: Duration = Duration::from_secs(8);
+/// How long each part of the rest may take.
+const REST_GRACE: Duration = Duration::from_secs(5);
+/// How often figures are folded that nobody has asked for yet.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
-/// Ports bound before privileges were dropped.
-pub struct Listeners {
-    /// Front door.
-    pub http: TcpListener,
-    /// SSH gateway.
-    pub ssh: TcpListener,
-    /// Operations port.
-    pub metrics: TcpListener,
+/// Why a host goes down.
+#[derive(Debug)]
+pub enum Down<'a> {
+    /// It ends.
+    ForGood,
+    /// It starts anew in place, unless it is told to end meanwhile.
+    Restart(&'a mut Ends),
 }
 
 /// What was prepared before privileges were dropped.
@@ -48,22 +61,24 @@ pub struct Prepared {
 
 /// A host that accepts.
 pub struct Host {
-    ready: serde_json::Value,
     manager: Manager,
     store: HostStore,
     database: Database,
-    doors: Tasks,
+    doors: Doors,
     front: Tasks,
     guests: Tasks,
 }
 
 /// What a host runs on, before there are nodes and doors.
-struct Ground {
-    store: HostStore,
+pub struct Ground {
+    /// State of all nodes.
+    pub store: HostStore,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// All metrics.
+    pub metrics: PrometheusHandle,
     launcher: Arc<Launcher>,
     logs: Arc<LogFiles>,
-    clock: Arc<dyn Clock>,
-    metrics: PrometheusHandle,
 }
 
 /// Starts everything; returns when all doors accept.
@@ -74,12 +89,11 @@ pub async fn start(
     config: &Config,
     listeners: Listeners,
     prepared: Prepared,
+    restart: Asker,
     front: &Tasks,
     guests: &Tasks,
 ) -> anyhow::Result<Host> {
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("start metrics")?;
+    let metrics = start_metrics(front)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let database = Database::open(config, &prepared.home, front).await?;
     let built = async {
@@ -95,14 +109,16 @@ pub async fn start(
             return Err(error);
         }
     };
-    let doors = front.child();
-    match open_doors(
-        config, &home, listeners, &manager, &ground, &database, &doors,
-    )
-    .await
-    {
-        Ok(ready) => Ok(Host {
-            ready,
+    let opening = doors::Opening {
+        config,
+        home: &home,
+        manager: &manager,
+        ground: &ground,
+        pg: &database.pg,
+        restart,
+    };
+    match opening.open(listeners, front.child()).await {
+        Ok(doors) => Ok(Host {
             manager,
             store: ground.store,
             database,
@@ -116,6 +132,23 @@ pub async fn start(
             Err(error)
         }
     }
+}
+
+/// Starts counting. Between two questions figures would pile up, so they are
+/// folded now and then.
+fn start_metrics(front: &Tasks) -> anyhow::Result<PrometheusHandle> {
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("start metrics")?;
+    let folded = metrics.clone();
+    front.spawn(TaskKind::abortable("metrics"), async move {
+        let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+        loop {
+            ticks.tick().await;
+            folded.run_upkeep();
+        }
+    });
+    Ok(metrics)
 }
 
 async fn ground(
@@ -205,103 +238,18 @@ async fn manager(
     Ok(Manager::start(options).await?)
 }
 
-async fn open_doors(
-    config: &Config,
-    home: &Path,
-    listeners: Listeners,
-    manager: &Manager,
-    ground: &Ground,
-    database: &Database,
-    doors: &Tasks,
-) -> anyhow::Result<serde_json::Value> {
-    let adopt = |listener: TcpListener| {
-        tokio::net::TcpListener::from_std(listener).context("take over a port")
-    };
-    let ssh_options = ssh_gateway::Options::new(config.ssh, home.join("ssh_host_ed25519_key"));
-    let ssh =
-        ssh_gateway::adopt(adopt(listeners.ssh)?, ssh_options, manager.clone(), doors).await?;
-    let web_options = web::Options {
-        http: config.http,
-        domain: config.domain.clone(),
-        node_domain: config.node_domain.clone(),
-        node_suffix: config.node_suffix.clone(),
-        public_url: config.public_url.clone(),
-        trusted_proxies: config
-            .trusted_proxy
-            .iter()
-            .copied()
-            .map(Into::into)
-            .collect(),
-        ssh_host: config.domain.clone(),
-        ssh_port: ssh.local_addr().port(),
-        local_http_port: LOCAL_HTTP_PORT,
-        allow_shared_domain: true,
-        rate_limits: web::RateLimits {
-            count_loopback: config.limit_loopback,
-            ..Default::default()
-        },
-    };
-    let web = web::adopt(
-        adopt(listeners.http)?,
-        web_options,
-        manager.clone(),
-        doors,
-        ground.clock.clone(),
-    )?;
-    let control = crate::control::bind(home)?;
-    let metrics = adopt(listeners.metrics)?;
-    let metrics_address = metrics
-        .local_addr()
-        .context("look at the operations port")?;
-    let ready = json!({
-        "dashboard": web.dashboard_url(),
-        "ssh": ssh.local_addr().to_string(),
-        "metrics": metrics_address.to_string(),
-        "net_ws": null,
-        "net_tcp": null,
-        "pid": std::process::id(),
-    });
-    tracing::info!(fingerprint = ssh.host_key_fingerprint(), "SSH host key");
-    let readiness = Arc::new(DatabaseAnswers(database.pg.clone()));
-    let ops = Arc::new(Ops::new(ground.metrics.clone(), readiness));
-    doors.spawn(TaskKind::essential("ssh gateway"), ssh.serve());
-    doors.spawn(TaskKind::essential("web"), web.serve());
-    doors.spawn(
-        TaskKind::essential("control socket"),
-        crate::control::serve(control, manager.clone(), doors.clone()),
-    );
-    doors.spawn(
-        TaskKind::essential("operations port"),
-        crate::ops::serve(metrics, ops, doors.clone()),
-    );
-    Ok(ready)
-}
-
-/// Ready means: the database answers. (That doors are open shows in asking.)
-struct DatabaseAnswers(tenant_storage_pg::Pg);
-
-#[async_trait::async_trait]
-impl Readiness for DatabaseAnswers {
-    async fn ready(&self) -> Result<(), String> {
-        self.0
-            .ping()
-            .await
-            .map_err(|error| format!("the database does not answer: {error}"))
-    }
-}
-
 impl Host {
     /// What the ready line tells.
     #[must_use]
     pub fn ready_json(&self) -> &serde_json::Value {
-        &self.ready
+        self.doors.ready_json()
     }
 
     /// Waits for what a host cannot go on without to fail; the sentence to end
     /// with.
     pub async fn failed(&self) -> String {
         tokio::select! {
-            () = self.doors.token().cancelled() => "a door failed; see the log".to_owned(),
+            () = self.doors.failed() => "a door failed; see the log".to_owned(),
             () = self.store.failed() => {
                 "the store cannot be written any more: check the disk, then start again".to_owned()
             }
@@ -309,20 +257,43 @@ impl Host {
     }
 
     /// Stops everything in order; each part has its grace period.
-    pub async fn stop(self, nodes: Duration, doors: Duration, rest: Duration) {
-        // First the nodes: that tells open terminals why, through doors that
-        // still work. New requests are refused by the manager meanwhile.
-        stage("nodes", self.manager.shutdown(nodes)).await;
-        stage("doors", self.doors.shutdown(doors)).await;
-        stage("guests", self.guests.shutdown(rest)).await;
-        let synced = stage("store", tokio::time::timeout(rest, self.store.close())).await;
-        match synced {
+    ///
+    /// First the doors accept nothing more and everybody who asked gets an
+    /// answer, from nodes that still run: neither a new start nor an end loses
+    /// a request. Then the nodes stop, which tells open terminals why, through
+    /// doors that still work; then the doors close, and the rest ends.
+    ///
+    /// Gives the private database if that was left running.
+    pub async fn stop(self, down: Down<'_>) -> Option<u32> {
+        let (reason, grace) = match &down {
+            Down::ForGood => (StopReason::HostShutdown, REQUESTS_GRACE),
+            Down::Restart(_) => (StopReason::HostRestart, REQUESTS_GRACE_BEFORE_RESTART),
+        };
+        let answered = stage("requests", self.doors.finish(grace)).await;
+        if !answered {
+            tracing::warn!("some requests took too long to be waited for");
+        }
+        stage("nodes", self.manager.shutdown_for(reason, NODES_GRACE)).await;
+        stage("doors", self.doors.close(DOORS_GRACE)).await;
+        stage("guests", self.guests.shutdown(REST_GRACE)).await;
+        let closing = tokio::time::timeout(REST_GRACE, self.store.close());
+        match stage("store", closing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!("failed to sync the store: {error}"),
             Err(_elapsed) => tracing::error!("the store is still in use; ending without it"),
         }
-        stage("database", self.database.close()).await;
-        stage("rest", self.front.shutdown(rest)).await;
+        let handed_over = match down {
+            Down::ForGood => false,
+            Down::Restart(ends) => !ends.were_told(),
+        };
+        let kept = if handed_over {
+            stage("database", self.database.hand_over()).await
+        } else {
+            stage("database", self.database.close()).await;
+            None
+        };
+        stage("rest", self.front.shutdown(REST_GRACE)).await;
+        kept
     }
 }
 

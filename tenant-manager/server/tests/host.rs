@@ -40,7 +40,9 @@ mod host {
     mod isolation;
     mod logs;
     mod neighbours;
+    mod node_commands;
     mod pages;
+    mod restart;
     mod shutdown;
     mod sleep;
     mod soak;

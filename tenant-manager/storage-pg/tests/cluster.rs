@@ -74,6 +74,28 @@ async fn it_starts_again_after_the_server_itself_was_killed() {
     running.stop(GRACE).await;
 }
 
+#[tokio::test]
+async fn a_server_that_was_handed_over_is_taken_over_and_watched() {
+    let dir = directory();
+    let running = PrivateCluster::start(options(dir.path())).await.unwrap();
+    let before = running.pid().unwrap();
+    running.hand_over();
+    let mut running = PrivateCluster::start(options(dir.path())).await.unwrap();
+    assert_eq!(running.pid(), Some(before), "the same server");
+    assert!(usable(running.connect_options()).await);
+
+    let pid = rustix::process::Pid::from_raw(i32::try_from(before).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    running.ended().await.unwrap();
+    assert_eq!(running.pid(), None);
+    running.start_again().await.unwrap();
+    assert!(usable(running.connect_options()).await);
+    running.hand_over();
+    let running = PrivateCluster::start(options(dir.path())).await.unwrap();
+    running.stop(GRACE).await;
+    assert!(PrivateCluster::find(&dir.path().join("berth-data")).is_none());
+}
+
 /// Not a test of its own: the host that the next test kills.
 #[tokio::test]
 async fn child_host() {

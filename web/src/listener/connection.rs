@@ -1,10 +1,13 @@
 //! Serves one connection: parses, routes by host name, answers; a WebSocket
 //! takes the connection with it.
 //!
-//! Stops when the client closes, when a deadline of [`Guarded`] passes, or,
-//! once the token is cancelled, after the request in flight.
+//! Stops when the client closes, when a deadline of [`Guarded`] passes, or, once
+//! it is told to [`Stop`], after the request in flight. Closing politely, the
+//! next answer says that it is the last, and event streams end, whose clients
+//! come back by themselves.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use bytes::Bytes;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -21,7 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use node_api::{BoxError, HttpBody, HttpResponse};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::guard::Guarded;
 use super::head::{self, Refusal};
@@ -43,12 +46,21 @@ pub(super) struct Site {
     pub(super) apex: Router,
 }
 
+/// How a connection is told to end.
+#[derive(Debug, Clone)]
+pub(super) struct Stop {
+    /// Politely: after the next answer, or when none is asked for.
+    pub(super) closing: CancellationToken,
+    /// After the request in flight, idle or not; comes with `closing`.
+    pub(super) now: CancellationToken,
+}
+
 /// Serves `stream` to its end.
 pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     site: Arc<Site>,
-    token: CancellationToken,
+    stop: Arc<Stop>,
     slot: Slot,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -59,16 +71,24 @@ pub(super) async fn serve(
     let guarded = Guarded::new(stream, signals.clone()).holding(slot);
     let service = service_fn(|request| {
         let (unanswered, refusal) = signals.called();
-        let (site, signals) = (site.clone(), signals.clone());
+        let (site, signals, stop) = (site.clone(), signals.clone(), stop.clone());
         async move {
-            let response = match refusal {
+            let mut response = match refusal {
                 Some(refusal) => refused(refusal),
                 None => answer(&site, peer, request).await,
             };
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 signals.switch();
+            } else if signals.is_closing() {
+                close_after(&mut response);
             }
-            Ok::<_, Infallible>(response.map(|body| Answering { body, unanswered }))
+            let until = is_event_stream(&response)
+                .then(|| Box::pin(stop.closing.clone().cancelled_owned()));
+            Ok::<_, Infallible>(response.map(|body| Answering {
+                body,
+                until,
+                unanswered,
+            }))
         }
     });
     let connection = http1::Builder::new()
@@ -82,9 +102,17 @@ pub(super) async fn serve(
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = token.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
+        () = stop.closing.cancelled() => {
+            // The guard hears it when the connection is polled again.
+            signals.close();
+            tokio::select! {
+                biased;
+                () = stop.now.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.as_mut().await
+                }
+                ended = connection.as_mut() => ended,
+            }
         }
     };
     if let Err(error) = ended {
@@ -164,6 +192,12 @@ fn close_after(response: &mut HttpResponse) {
     response.headers_mut().insert(CONNECTION, close);
 }
 
+/// Whether an answer goes on until somebody ends it.
+fn is_event_stream(response: &HttpResponse) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
 fn bad_host(error: HostError, request: &Request<Incoming>) -> HttpResponse {
     Message::new(
         StatusCode::BAD_REQUEST,
@@ -186,6 +220,8 @@ fn refused(refusal: Refusal) -> HttpResponse {
 /// A body whose end is the end of its request.
 struct Answering {
     body: HttpBody,
+    /// When an event stream ends in any case.
+    until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     #[expect(dead_code, reason = "its drop says that the request is answered")]
     unanswered: Unanswered,
 }
@@ -198,7 +234,15 @@ impl Body for Answering {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(context)
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(context);
+        if frame.is_pending()
+            && let Some(until) = &mut this.until
+            && until.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(None);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

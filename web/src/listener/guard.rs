@@ -9,8 +9,9 @@
 //! body of a chunked request, whose end only the parser knows. Once the service
 //! has answered 101 everything passes, and only writing has a deadline.
 //!
-//! Stops with the connection. Closing waits a little for a client that still
-//! sends, because resetting the connection would take our answer from it.
+//! Stops with the connection. Once the door closes, an idle client is waited
+//! for a moment longer only: its next request may be on its way, and would be
+//! lost with the connection. A head that has begun has its whole time.
 
 use std::io;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::head::{self, Framing, Refusal};
+use super::linger::Linger;
 use super::signals::Signals;
 use super::slots::Slot;
 
@@ -33,11 +35,11 @@ use super::slots::Slot;
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection may wait so long for its next request.
 const IDLE_DEADLINE: Duration = Duration::from_secs(75);
+/// The same once the door closes: longer than a client that asks one thing
+/// after the other takes, and than a packet travels.
+const CLOSING_DEADLINE: Duration = Duration::from_millis(500);
 /// A client must take some of our answer in this time.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
-/// How long and how much a closing connection goes on reading.
-const LINGER_DEADLINE: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 64 << 20;
 /// Bytes asked of the socket at once while a head is awaited.
 const HEAD_READ: usize = 4096;
 
@@ -74,16 +76,12 @@ pub(super) struct Guarded<I> {
     /// Heads let through, stand-in included.
     heads: u64,
     read_deadline: Pin<Box<Sleep>>,
+    /// When the deadline was looked at last, the client waited for us.
+    was_busy: bool,
     write_deadline: Option<Pin<Box<Sleep>>>,
     linger: Option<Linger>,
     /// The connection's place, which it needs also once it is no HTTP.
     slot: Option<Slot>,
-}
-
-#[derive(Debug)]
-struct Linger {
-    deadline: Pin<Box<Sleep>>,
-    left: usize,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
@@ -97,6 +95,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
             passed: Bytes::new(),
             heads: 0,
             read_deadline: Box::pin(tokio::time::sleep(HEAD_DEADLINE)),
+            was_busy: false,
             write_deadline: None,
             linger: None,
             slot: None,
@@ -172,11 +171,30 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
 
     /// Starts the deadline for the next head, part of which may be here.
     fn await_head(&mut self) {
+        self.was_busy = false;
         self.reset_read(if self.held.is_empty() {
-            IDLE_DEADLINE
+            self.idle()
         } else {
             HEAD_DEADLINE
         });
+    }
+
+    /// How long the next request may be waited for.
+    fn idle(&self) -> Duration {
+        if self.signals.is_closing() {
+            CLOSING_DEADLINE
+        } else {
+            IDLE_DEADLINE
+        }
+    }
+
+    /// Shortens the deadline of an idle connection when the door closes.
+    fn hurry(&mut self) {
+        if self.signals.is_closing() {
+            let soon = Instant::now() + CLOSING_DEADLINE;
+            let deadline = self.read_deadline.deadline().min(soon);
+            self.read_deadline.as_mut().reset(deadline);
+        }
     }
 
     fn reset_read(&mut self, wait: Duration) {
@@ -186,6 +204,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
     /// Reads more of a head into `held`. `Ok(false)` at the end of the stream.
     fn poll_more_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let started = !self.held.is_empty();
+        if !started {
+            self.hurry();
+        }
         self.held.reserve(HEAD_READ);
         if let Poll::Ready(read) = poll_read_buf(Pin::new(&mut self.io), context, &mut self.held) {
             let read = read?;
@@ -196,11 +217,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
         }
         loop {
             ready!(self.read_deadline.as_mut().poll(context));
-            if self.signals.unanswered.load(Ordering::Relaxed) == 0 {
+            let busy = self.signals.unanswered.load(Ordering::Relaxed) > 0;
+            if !busy && !self.was_busy {
                 break;
             }
-            // The client waits for us, not we for it.
-            self.reset_read(IDLE_DEADLINE);
+            // The client waits for us, not we for it; or did until just now.
+            self.was_busy = busy;
+            self.reset_read(self.idle());
         }
         if started {
             self.refuse(head::TOO_SLOW);
@@ -367,23 +390,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
                 return Poll::Ready(Ok(()));
             }
         }
-        let linger = this.linger.get_or_insert_with(|| Linger {
-            deadline: Box::pin(tokio::time::sleep(LINGER_DEADLINE)),
-            left: LINGER_BYTES,
-        });
-        let mut scratch = [0; 16 * 1024];
-        loop {
-            if linger.deadline.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            let mut buffer = ReadBuf::new(&mut scratch);
-            let read = ready!(Pin::new(&mut this.io).poll_read(context, &mut buffer));
-            let length = buffer.filled().len();
-            linger.left = linger.left.saturating_sub(length);
-            if read.is_err() || length == 0 || linger.left == 0 {
-                return Poll::Ready(Ok(()));
-            }
-        }
+        let linger = this.linger.get_or_insert_with(Linger::default);
+        linger.poll(&mut this.io, context).map(Ok)
     }
 }
 

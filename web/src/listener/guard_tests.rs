@@ -114,6 +114,27 @@ async fn what_is_no_request_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_client_is_waited_for_a_moment_once_the_door_closes() {
+    let begun = Instant::now();
+    let (mut client, mut guarded, signals) = guarded();
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    let mut output = vec![0; head.len()];
+    guarded.read_exact(&mut output).await.unwrap();
+    let (unanswered, _) = signals.called();
+    signals.close();
+    let answering = async {
+        tokio::time::sleep(CLOSING_DEADLINE * 3 / 2).await;
+        drop(unanswered);
+    };
+    let (read, ()) = tokio::join!(guarded.read(&mut output), answering);
+    assert_eq!(read.unwrap(), 0, "the end");
+    // Not while it waited for us, and a moment more.
+    let expected = CLOSING_DEADLINE * 3;
+    assert!((expected..expected + CLOSING_DEADLINE / 2).contains(&begun.elapsed()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_given_up() {
     let (client, server) = tokio::io::duplex(16);
     let mut guarded = Guarded::new(server, Arc::new(Signals::default()));

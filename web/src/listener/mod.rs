@@ -2,13 +2,18 @@
 //!
 //! Owns the listening socket; every connection is a task of the set that
 //! [`Bound::serve`] makes. Binding is separate from serving, so that a port in
-//! use is known before anything else starts. Stops with the token of the tasks
-//! given to [`bind`]: the socket closes at once, connections finish what they
-//! are doing within [`DRAIN_GRACE`].
+//! use is known before anything else starts.
+//!
+//! Stops in two steps. By [`Closing`] nothing more is accepted, and everybody
+//! who asked gets an answer, which is the connection's last. With the token of
+//! the tasks given to [`bind`] the socket closes at once if it still is open,
+//! idle connections too, and the others finish what they are doing within
+//! [`DRAIN_GRACE`].
 
 mod connection;
 mod guard;
 mod head;
+mod linger;
 mod signals;
 mod slots;
 
@@ -17,9 +22,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Clock, TaskKind, Tasks};
+use lifecycle::{Clock, Gate, TaskKind, Tasks};
 use tenant_manager::Manager;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::apex;
 use crate::app::App;
@@ -54,6 +60,29 @@ pub struct Bound {
     address: SocketAddr,
     app: Arc<App>,
     tasks: Tasks,
+    closing: Closing,
+}
+
+/// The first step of the way to a closed door. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    asked: CancellationToken,
+    done: CancellationToken,
+}
+
+impl Closing {
+    /// Accepts nothing more, and waits until every connection has ended that
+    /// carries requests: after the answer to what was asked on it, or when
+    /// nothing is. WebSockets stay; event streams end. Returns whether all
+    /// ended within `grace`; the others go on.
+    ///
+    /// # Cancel-Safety
+    /// Safe; the door goes on closing, and the call may be repeated.
+    pub async fn finish(&self, grace: Duration) -> bool {
+        self.asked.cancel();
+        let done = tokio::time::timeout(grace, self.done.cancelled());
+        done.await.is_ok()
+    }
 }
 
 /// Opens the socket.
@@ -93,11 +122,17 @@ pub fn adopt(
         source,
     })?;
     let app = App::new(options, address.port(), manager, clock)?;
+    let tasks = tasks.child();
+    let closing = Closing {
+        asked: tasks.token().child_token(),
+        done: CancellationToken::new(),
+    };
     Ok(Bound {
         listener,
         address,
         app: Arc::new(app),
-        tasks: tasks.child(),
+        tasks,
+        closing,
     })
 }
 
@@ -114,6 +149,12 @@ impl Bound {
         self.app.urls.dashboard()
     }
 
+    /// By which the door is closed politely.
+    #[must_use]
+    pub fn closing(&self) -> Closing {
+        self.closing.clone()
+    }
+
     /// Serves until the token of the tasks is cancelled, then until every
     /// connection has ended or its grace period has.
     ///
@@ -125,18 +166,31 @@ impl Bound {
             app: self.app,
         });
         let slots = Slots::default();
-        let token = self.tasks.token().clone();
+        let stop = Arc::new(connection::Stop {
+            closing: self.closing.asked.clone(),
+            now: self.tasks.token().clone(),
+        });
+        let requests = Gate::default();
         loop {
             let (stream, peer, slot) = tokio::select! {
                 biased;
-                () = token.cancelled() => break,
+                () = stop.closing.cancelled() => break,
                 accepted = accept(&self.listener, &slots, &site.app) => accepted,
             };
-            let serving = connection::serve(stream, peer, site.clone(), token.clone(), slot);
+            let asking = requests.enter();
+            let serving = connection::serve(stream, peer, site.clone(), stop.clone(), slot);
             self.tasks
-                .spawn(TaskKind::graceful("http connection"), serving);
+                .spawn(TaskKind::graceful("http connection"), async move {
+                    serving.await;
+                    drop(asking);
+                });
         }
         drop(self.listener);
+        tokio::select! {
+            () = requests.close() => self.closing.done.cancel(),
+            () = stop.now.cancelled() => {}
+        }
+        stop.now.cancelled().await;
         if !self.tasks.shutdown(DRAIN_GRACE).await {
             tracing::warn!("closed HTTP connections that did not end within the grace period");
         }

@@ -19,6 +19,8 @@ pub(super) struct Signals {
     pub(super) refused: Mutex<Option<(u64, Refusal)>>,
     /// The connection is no HTTP any more.
     pub(super) switched: AtomicBool,
+    /// The next answer is to be the connection's last.
+    closing: AtomicBool,
 }
 
 impl Signals {
@@ -31,6 +33,17 @@ impl Signals {
         let refused = *self.refused.lock();
         let refusal = refused.and_then(|(which, refusal)| (which == number).then_some(refusal));
         (Unanswered(self.clone()), refusal)
+    }
+
+    /// Called when the door closes: what was asked is answered, and no more
+    /// waited for than what may be on its way.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Self::close`] was called.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     /// Called by the service before it answers 101: what the client sends from

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::events::Events;
 use crate::support::{Host, PATIENCE, options};
 
 #[tokio::test]
@@ -40,6 +41,59 @@ async fn idle_connections_close_and_requests_in_flight_finish() {
     let ended = tokio::time::timeout(Duration::from_secs(5), host.ended).await;
     ended.expect("nothing is left").unwrap();
     assert!(TcpStream::connect(host.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_door_that_closes_answers_what_was_asked_and_what_is_on_its_way() {
+    let host = Host::start().await;
+    let token = host.sign_up("ann@example.org").await;
+    host.make_node(&token, "alice").await;
+    let ask = b"GET /name HTTP/1.1\r\nHost: alice.localhost\r\n\r\n";
+    let mut late = TcpStream::connect(host.address).await.unwrap();
+    late.write_all(ask).await.unwrap();
+    let mut answer = [0; 15];
+    late.read_exact(&mut answer).await.unwrap();
+    let silent = TcpStream::connect(host.address).await.unwrap();
+    let mut slow = TcpStream::connect(host.address).await.unwrap();
+    slow.write_all(&ask[..20]).await.unwrap();
+    let mut busy = TcpStream::connect(host.address).await.unwrap();
+    let head = b"POST /count HTTP/1.1\r\nHost: alice.localhost\r\nContent-Length: 10\r\n\r\nhello";
+    busy.write_all(head).await.unwrap();
+    let mut events = Events::of(&host, &token, "/events", "").await.unwrap();
+    events.until("\n\n").await.unwrap();
+    while host.control.using.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+
+    let clients = async {
+        late.write_all(ask).await.unwrap();
+        slow.write_all(&ask[20..]).await.unwrap();
+        for stream in [&mut late, &mut slow] {
+            let mut rest = Vec::new();
+            stream.read_to_end(&mut rest).await.unwrap();
+            let text = String::from_utf8_lossy(&rest).to_lowercase();
+            assert!(
+                text.contains("http/1.1 200") && text.contains("connection: close"),
+                "{text}"
+            );
+        }
+        assert!(TcpStream::connect(host.address).await.is_err());
+        busy.write_all(b"world").await.unwrap();
+        let mut answer = Vec::new();
+        busy.read_to_end(&mut answer).await.unwrap();
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert!(text.contains("200 OK") && text.ends_with("10"), "{text}");
+        assert!(text.contains("connection: close"), "{text}");
+        assert!(events.until("never").await.is_none(), "the stream ends");
+    };
+    let (finished, ()) = tokio::join!(host.closing.finish(PATIENCE), clients);
+    assert!(finished, "nobody is left");
+    drop(silent);
+    // Nodes are still there, and the rest of the door.
+    assert!(!host.tasks.token().is_cancelled());
+    host.tasks.token().cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(5), host.ended).await;
+    ended.expect("nothing is left").unwrap();
 }
 
 #[tokio::test]

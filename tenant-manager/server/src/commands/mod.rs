@@ -3,8 +3,10 @@
 pub mod check_config;
 pub mod migrate;
 pub mod node;
+pub mod nodes;
 pub mod operator;
 pub mod precompile;
+pub mod restart;
 
 use std::io::Write;
 use std::time::Duration;

@@ -105,7 +105,7 @@ async fn print(dir: &Path, wanted: Wanted, tasks: Tasks) -> anyhow::Result<()> {
 }
 
 /// One record on one line, whatever its text holds.
-fn line(record: &LogRecord, coloured: bool) -> String {
+pub fn line(record: &LogRecord, coloured: bool) -> String {
     let time = record.time.format(&Rfc3339).unwrap_or_default();
     let mut text = if coloured {
         record.text.clone()

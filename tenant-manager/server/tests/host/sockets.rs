@@ -68,7 +68,7 @@ impl Socket {
     }
 
     /// Why it was closed.
-    async fn close_code(&mut self) -> u16 {
+    pub async fn close_code(&mut self) -> u16 {
         match self.next().await {
             Message::Close(Some(close)) => close.code.into(),
             other => panic!("not closed: {other}"),

@@ -101,7 +101,7 @@ fn workers(data: &Path) -> Vec<(Pid, OwnedFd)> {
 }
 
 /// Waits until the process has ended; its parent need not have noticed.
-async fn ended(handle: OwnedFd) {
+pub(super) async fn ended(handle: OwnedFd) {
     #[expect(
         deprecated,
         reason = "its replacement is unsafe for descriptors that are not owned; this one is"

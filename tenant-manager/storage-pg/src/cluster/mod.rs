@@ -9,11 +9,13 @@
 //! [`Running::stop`]. A host that is killed leaves its server running; the
 //! next start stops that one first. (A death signal to the child would not be
 //! a replacement: it fires when a mere thread ends and is lost when the user
-//! changes.)
+//! changes.) A host that starts anew in place leaves it running by
+//! [`Running::hand_over`], and takes it over after that: it is its child still.
 
 mod binaries;
 mod leftover;
 mod place;
+mod process;
 mod server;
 
 use std::path::PathBuf;
@@ -145,7 +147,8 @@ pub struct Running {
 
 impl PrivateCluster {
     /// Starts the server, after making the cluster if there is none and after
-    /// stopping a server that a killed host left behind.
+    /// stopping a server that a killed host left behind; or takes over the one
+    /// that this very process started before it was started anew.
     ///
     /// # Errors
     /// [`ClusterError`]; then nothing runs.
@@ -158,12 +161,18 @@ impl PrivateCluster {
         let layout = Layout::of(place, account)?;
         let lock = layout.lock()?;
         let binaries = Binaries::find(options.search.as_deref(), &layout.data)?;
-        leftover::stop(&layout.data).await?;
-        if !layout.data.join("PG_VERSION").exists() {
-            server::initdb(&binaries, &layout).await?;
-        }
         let socket_dir = layout.socket_dir()?;
-        let server = server::start(&binaries, &layout, &socket_dir, options.start_limit).await?;
+        let inherited = server::inherited(&binaries, &layout, &socket_dir).await;
+        let server = match inherited {
+            Some(server) => server,
+            None => {
+                leftover::stop(&layout.data).await?;
+                if !layout.data.join("PG_VERSION").exists() {
+                    server::initdb(&binaries, &layout).await?;
+                }
+                server::start(&binaries, &layout, &socket_dir, options.start_limit).await?
+            }
+        };
         Ok(Running {
             layout,
             binaries,
@@ -229,6 +238,11 @@ impl Running {
         let (layout, socket_dir) = (&self.layout, &self.socket_dir);
         self.server = server::start(&self.binaries, layout, socket_dir, self.start_limit).await?;
         Ok(())
+    }
+
+    /// Leaves it running for the program that this process is about to become.
+    pub fn hand_over(self) {
+        self.server.hand_over();
     }
 
     /// Stops it: open transactions are undone. After `grace` it is stopped

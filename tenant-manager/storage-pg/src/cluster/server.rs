@@ -1,19 +1,23 @@
 //! Making a cluster, and the life of its server process.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::ClusterError;
 use super::binaries::Binaries;
+use super::leftover;
 use super::place::Layout;
+use super::process::Process;
 
 /// The control plane's database, and its owner.
 pub(super) const DATABASE: &str = "berth";
@@ -31,7 +35,7 @@ const INITDB: Duration = Duration::from_secs(120);
 /// A server process of ours.
 #[derive(Debug)]
 pub(super) struct Server {
-    child: Child,
+    process: Process,
 }
 
 /// How to reach the server; it trusts whoever can enter the socket's directory.
@@ -110,27 +114,16 @@ pub(super) async fn start(
     let log = layout.open_log()?;
     let errors = log.try_clone();
     let errors = errors.map_err(ClusterError::file("share", &layout.log))?;
-    // A list in the server's syntax, of one quoted path.
-    let quoted = socket_dir.display().to_string().replace('"', "\"\"");
     let child = command(&binaries.postgres, layout)
-        .arg("-D")
-        .arg(&layout.data)
-        .args(["-c", "listen_addresses="])
-        .args(["-c", "port=5432"])
-        .args(["-c", &format!("unix_socket_directories=\"{quoted}\"")])
-        .args(["-c", "unix_socket_permissions=0700"])
-        .args(["-c", "logging_collector=off"])
-        .args(["-c", "log_destination=stderr"])
-        .args(["-c", "max_connections=50"])
-        .args(["-c", "shared_buffers=32MB"])
-        .args(["-c", "fsync=on"])
-        .args(["-c", "synchronous_commit=on"])
+        .args(arguments(layout, socket_dir))
         // Its own file: whoever waits for our output must not wait for it.
         .stdout(log)
         .stderr(errors)
         .spawn()
         .map_err(ClusterError::file("run", &binaries.postgres))?;
-    let mut server = Server { child };
+    let mut server = Server {
+        process: Process::Started(child),
+    };
     match server.ready(socket_dir, limit).await {
         Ok(()) => Ok(server),
         Err(reason) => {
@@ -142,6 +135,56 @@ pub(super) async fn start(
             })
         }
     }
+}
+
+/// What the server is started with.
+fn arguments(layout: &Layout, socket_dir: &Path) -> Vec<OsString> {
+    // A list in the server's syntax, of one quoted path.
+    let quoted = socket_dir.display().to_string().replace('"', "\"\"");
+    let socket = format!("unix_socket_directories=\"{quoted}\"");
+    let settings = [
+        "listen_addresses=",
+        "port=5432",
+        &socket,
+        "unix_socket_permissions=0700",
+        "logging_collector=off",
+        "log_destination=stderr",
+        "max_connections=50",
+        "shared_buffers=32MB",
+        "fsync=on",
+        "synchronous_commit=on",
+    ];
+    let mut arguments = vec!["-D".into(), layout.data.clone().into_os_string()];
+    for setting in settings {
+        arguments.extend(["-c".into(), setting.into()]);
+    }
+    arguments
+}
+
+/// The server that this process started before it was started anew, if there
+/// is one that runs as it would be started now. Any other is left alone.
+pub(super) async fn inherited(
+    binaries: &Binaries,
+    layout: &Layout,
+    socket_dir: &Path,
+) -> Option<Server> {
+    let (pid, _) = leftover::postmaster(&layout.data)?;
+    let process = Process::inherited(pid)?;
+    let mut wanted = binaries.postgres.as_os_str().as_bytes().to_vec();
+    for argument in arguments(layout, socket_dir) {
+        wanted.push(0);
+        wanted.extend_from_slice(argument.as_bytes());
+    }
+    wanted.push(0);
+    if process.command_line()? != wanted {
+        return None;
+    }
+    let options = connect_options(socket_dir, DATABASE);
+    let knocking = tokio::time::timeout(AT_ONCE, options.connect());
+    let connection = knocking.await.ok()?.ok()?;
+    let _ = connection.close().await;
+    tracing::info!("the private database runs on");
+    Some(Server { process })
 }
 
 /// Nobody works on the data, so nobody listens on these.
@@ -161,11 +204,11 @@ fn tail(text: &str) -> String {
 
 impl Server {
     pub(super) fn pid(&self) -> Option<u32> {
-        self.child.id()
+        self.process.id()
     }
 
     pub(super) async fn ended(&mut self) -> std::io::Result<ExitStatus> {
-        self.child.wait().await
+        self.process.wait().await
     }
 
     async fn ready(&mut self, socket_dir: &Path, limit: Duration) -> Result<(), String> {
@@ -176,7 +219,7 @@ impl Server {
                 Ok(connection) => break connection,
                 Err(error) => error,
             };
-            if let Ok(Some(status)) = self.child.try_wait() {
+            if let Ok(Some(status)) = self.process.try_wait() {
                 return Err(format!("it ended ({status})"));
             }
             if Instant::now() >= deadline {
@@ -195,34 +238,30 @@ impl Server {
     /// Stops it in order, then at once, then for good.
     pub(super) async fn stop(&mut self, grace: Duration) {
         for (signal, limit) in [(Signal::INT, grace), (Signal::QUIT, AT_ONCE)] {
-            if !self.signal(signal) {
+            if !self.process.signal(signal) {
                 return;
             }
-            if tokio::time::timeout(limit, self.child.wait()).await.is_ok() {
+            let ended = tokio::time::timeout(limit, self.process.wait());
+            if ended.await.is_ok() {
                 return;
             }
             tracing::warn!("the private database does not stop; asking harder");
         }
-        if let Err(error) = self.child.kill().await {
+        self.process.signal(Signal::KILL);
+        if let Err(error) = self.process.wait().await {
             tracing::warn!("failed to end the private database: {error}");
         }
     }
 
-    /// Whether there was a process to signal. Not yet waited for, it cannot
-    /// have given its number to another.
-    fn signal(&mut self, signal: Signal) -> bool {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            return false;
-        }
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
-        pid.and_then(Pid::from_raw)
-            .is_some_and(|pid| kill_process(pid, signal).is_ok())
+    /// Forgets it without stopping it.
+    pub(super) fn hand_over(self) {
+        std::mem::forget(self);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.signal(Signal::INT);
+        self.process.signal(Signal::INT);
     }
 }
 

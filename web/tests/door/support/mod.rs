@@ -35,6 +35,7 @@ pub struct Host {
     pub logs: Arc<FakeLogs>,
     pub clock: ManualClock,
     pub tasks: Tasks,
+    pub closing: web::Closing,
     /// Told when the door has stopped serving.
     pub ended: oneshot::Receiver<()>,
 }
@@ -89,6 +90,7 @@ impl Host {
             .unwrap();
         let address = bound.local_addr();
         let dashboard = bound.dashboard_url();
+        let closing = bound.closing();
         let (end, ended) = oneshot::channel();
         tasks.spawn(TaskKind::essential("door"), async move {
             bound.serve().await;
@@ -103,6 +105,7 @@ impl Host {
             logs,
             clock,
             tasks,
+            closing,
             ended,
         }
     }

@@ -28,6 +28,8 @@ pub(super) enum End {
     Malformed,
     /// The node stops.
     NodeStops,
+    /// The node stops because its host starts anew: the peer may come back soon.
+    HostRestarts,
 }
 
 impl End {
@@ -41,6 +43,7 @@ impl End {
             Self::TooLong => (CloseCode::Size, "the message is too long"),
             Self::Malformed => (CloseCode::Protocol, ""),
             Self::NodeStops => (CloseCode::Away, "the node stops"),
+            Self::HostRestarts => (CloseCode::Restart, "the host starts anew"),
         };
         CloseFrame {
             code,

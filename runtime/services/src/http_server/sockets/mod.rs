@@ -23,16 +23,18 @@ mod run;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use lifecycle::queue::{self, Bounds};
-use node_api::Origin;
+use node_api::{Origin, StopReason};
 use node_types::ProcessId;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::HttpServer;
 use super::client::Standing;
 use super::login::Session;
 use super::routes::Routes;
@@ -150,6 +152,8 @@ pub(super) struct Sockets {
     undelivered_local: Arc<Pool>,
     /// Bytes that wait to be sent on one socket.
     max_waiting: usize,
+    /// The host starts anew when the node stops.
+    host_restarts: AtomicBool,
 }
 
 /// A pool for strangers and one for the owner.
@@ -190,6 +194,7 @@ impl Sockets {
             undelivered: Pools::new(public, End::TooMuch),
             undelivered_local: Pool::new(local, End::TooMuch),
             max_waiting: usize::try_from(public_message.saturating_mul(2)).unwrap_or(usize::MAX),
+            host_restarts: AtomicBool::new(false),
         })
     }
 
@@ -322,9 +327,28 @@ impl Sockets {
         });
     }
 
+    /// Why sockets end with the node.
+    fn last_word(&self) -> End {
+        if self.host_restarts.load(Ordering::Relaxed) {
+            End::HostRestarts
+        } else {
+            End::NodeStops
+        }
+    }
+
     fn finish_all(&self, end: End, which: impl Fn(&Socket) -> bool) {
         for socket in self.open.lock().values().filter(|socket| which(socket)) {
             socket.end.end(end);
         }
+    }
+}
+
+impl HttpServer {
+    /// Says why the node is about to stop, so that its sockets can tell.
+    pub fn stops_for(&self, reason: StopReason) {
+        let restarts = reason == StopReason::HostRestart;
+        self.sockets
+            .host_restarts
+            .store(restarts, Ordering::Relaxed);
     }
 }

@@ -171,7 +171,7 @@ impl Open {
             let reads = self.delivering.is_none() && paused.is_none() && !self.closing;
             let next = tokio::select! {
                 biased;
-                () = stop.cancelled() => Next::End(End::NodeStops),
+                () = stop.cancelled() => Next::End(self.server.sockets.last_word()),
                 end = self.registered.end.next() => match end {
                     // After what was pushed before it.
                     Some(End::Closed) => {

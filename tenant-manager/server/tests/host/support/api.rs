@@ -77,6 +77,11 @@ impl Api {
         }
     }
 
+    /// Its token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap()
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self
             .client

@@ -5,28 +5,40 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Api;
+use super::{Api, eventually};
 
 /// A running host. Dropping it ends it, and its private Postgres.
 pub struct Host {
     running: Running,
     data: PathBuf,
     extra: Vec<String>,
-    /// Whom it is started as, if not as us.
-    user: Option<u32>,
-    /// Failpoints of its next start.
-    failpoints: Option<String>,
+    start: Start,
     /// Removed with the host.
     _home: tempfile::TempDir,
+}
+
+/// Who starts the binary, and which.
+#[derive(Clone, Default)]
+struct Start {
+    /// Whom it is started as, if not as us.
+    user: Option<u32>,
+    /// Where a copy of the binary with its packages is; the one that was built
+    /// if nowhere.
+    copy: Option<PathBuf>,
+    /// Failpoints of its next start.
+    failpoints: Option<String>,
 }
 
 /// One process of it.
 struct Running {
     child: Child,
+    /// What it says when it has started anew.
+    again: mpsc::Receiver<Value>,
     /// The JSON of the ready line.
     ready: Value,
     /// Standard error.
@@ -44,36 +56,51 @@ impl Host {
         let home = tempfile::tempdir().unwrap();
         // Reachable for the unprivileged user that a host started as root becomes.
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        Self::launch(home, extra, None)
+        Self::launch(home, extra, Start::default())
     }
 
     /// Starts a host as `user` with its data in `home`, as that is.
     pub fn start_in(home: tempfile::TempDir, user: Option<u32>) -> Self {
-        Self::launch(home, &[], user)
+        let start = Start {
+            user,
+            copy: user.map(|_| home.path().join("data.bin")),
+            failpoints: None,
+        };
+        Self::launch(home, &[], start)
     }
 
     /// The same as we are, with more flags.
     pub fn start_in_with(home: tempfile::TempDir, extra: &[&str]) -> Self {
-        Self::launch(home, extra, None)
+        Self::launch(home, extra, Start::default())
     }
 
-    fn launch(home: tempfile::TempDir, extra: &[&str], user: Option<u32>) -> Self {
+    /// Starts a host as `user` from a copy of the binary in the directory
+    /// `copy`, which that user must reach, with its data in `home`.
+    pub fn start_copy(home: tempfile::TempDir, user: Option<u32>, copy: PathBuf) -> Self {
+        let start = Start {
+            user,
+            copy: Some(copy),
+            failpoints: None,
+        };
+        Self::launch(home, &[], start)
+    }
+
+    fn launch(home: tempfile::TempDir, extra: &[&str], start: Start) -> Self {
         let data = home.path().join("data");
         let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
-        let running = Running::launch(&data, &extra, user, None);
+        let running = Running::launch(&data, &extra, &start);
         Self {
             running,
             data,
             extra,
-            user,
-            failpoints: None,
+            start,
             _home: home,
         }
     }
 
     /// Arms `failpoints` at the next starts, or none.
     pub fn arm(&mut self, failpoints: Option<&str>) {
-        self.failpoints = failpoints.map(str::to_owned);
+        self.start.failpoints = failpoints.map(str::to_owned);
     }
 
     /// Has other flags at the next starts.
@@ -92,8 +119,7 @@ impl Host {
     /// Starts a host that has ended again.
     pub fn start_again(&mut self) -> Duration {
         let began = Instant::now();
-        let failpoints = self.failpoints.as_deref();
-        self.running = Running::launch(&self.data, &self.extra, self.user, failpoints);
+        self.running = Running::launch(&self.data, &self.extra, &self.start);
         began.elapsed()
     }
 
@@ -107,9 +133,7 @@ impl Host {
     /// Starts a host that has ended again, and waits until that one ends too,
     /// whether it was ready before or not.
     pub fn start_and_end(&mut self, limit: Duration) -> ExitStatus {
-        let failpoints = self.failpoints.as_deref();
-        let child = spawn(&self.data, &self.extra, self.user, failpoints);
-        self.running.child = child;
+        self.running.child = spawn(&self.data, &self.extra, &self.start);
         self.wait(limit)
     }
 
@@ -125,6 +149,26 @@ impl Host {
             .args(["-s", name, &self.running.child.id().to_string()])
             .status();
         assert!(done.unwrap().success());
+    }
+
+    /// Waits until the process has said once more that it is ready.
+    pub async fn ready_again(&mut self, limit: Duration) {
+        let again = &self.running.again;
+        let ready = eventually("ready again", limit, async || again.try_recv().ok()).await;
+        self.running.ready = ready;
+    }
+
+    /// Whether the process has said once more that it is ready, unheard.
+    pub fn was_ready_again(&self) -> bool {
+        self.running.again.try_recv().is_ok()
+    }
+
+    /// The binary that it was started from.
+    pub fn program(&self) -> PathBuf {
+        match &self.start.copy {
+            Some(copy) => copy.join("berth"),
+            None => PathBuf::from(env!("CARGO_BIN_EXE_berth")),
+        }
     }
 
     /// Waits for the end of the process.
@@ -204,11 +248,16 @@ impl Host {
 }
 
 impl Running {
-    fn launch(data: &Path, extra: &[String], user: Option<u32>, failpoints: Option<&str>) -> Self {
-        let mut child = spawn(data, extra, user, failpoints);
+    fn launch(data: &Path, extra: &[String], start: &Start) -> Self {
+        let mut child = spawn(data, extra, start);
         let log = log_of(data);
-        let ready = read_ready(&mut child, &log);
-        Self { child, ready, log }
+        let (ready, again) = read_ready(&mut child, &log);
+        Self {
+            child,
+            again,
+            ready,
+            log,
+        }
     }
 }
 
@@ -218,17 +267,20 @@ fn log_of(data: &Path) -> PathBuf {
 }
 
 /// Starts the process of a host.
-fn spawn(data: &Path, extra: &[String], user: Option<u32>, failpoints: Option<&str>) -> Child {
+fn spawn(data: &Path, extra: &[String], start: &Start) -> Child {
     let stderr = std::fs::File::options()
         .create(true)
         .append(true)
         .open(log_of(data))
         .unwrap();
     let mut command = command(data, extra);
-    if let Some(user) = user {
-        command = installed_for(user, data, &command);
+    if let Some(copy) = &start.copy {
+        command = copied(copy, &command);
     }
-    if let Some(failpoints) = failpoints {
+    if let Some(user) = start.user {
+        command.uid(user).gid(user);
+    }
+    if let Some(failpoints) = &start.failpoints {
         command.env("BERTH_FAILPOINTS", failpoints);
     }
     command
@@ -259,11 +311,10 @@ impl Drop for Running {
     }
 }
 
-/// The same command with a copy of the binary and its packages where `user`
-/// reaches them, whatever directory they were built in.
-fn installed_for(user: u32, data: &Path, original: &Command) -> Command {
+/// The same command with a copy of the binary and its packages in `to`, whatever
+/// directory they were built in.
+fn copied(to: &Path, original: &Command) -> Command {
     let from = Path::new(env!("CARGO_BIN_EXE_berth")).parent().unwrap();
-    let to = data.with_extension("bin");
     let program = to.join("berth");
     if !program.exists() {
         let packages = Path::new("berth-packages");
@@ -281,7 +332,7 @@ fn installed_for(user: u32, data: &Path, original: &Command) -> Command {
         std::fs::copy(from.join("berth"), &program).unwrap();
     }
     let mut command = Command::new(program);
-    command.args(original.get_args()).uid(user).gid(user);
+    command.args(original.get_args()).env_remove("BERTH_LOG");
     command
 }
 
@@ -300,22 +351,31 @@ pub fn command(data: &Path, extra: &[String]) -> Command {
     command
 }
 
-fn read_ready(child: &mut Child, log: &Path) -> Value {
+/// What the process says, and where it says it again.
+fn read_ready(child: &mut Child, log: &Path) -> (Value, mpsc::Receiver<Value>) {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
-    let Some(json) = line.trim_end().strip_prefix("berth ready ") else {
+    let ready = |line: &str| {
+        let json = line.trim_end().strip_prefix("berth ready ")?;
+        serde_json::from_str(json).ok()
+    };
+    let Some(first) = ready(&line) else {
         let status = child.wait();
         panic!("no ready line but {line:?}, {status:?}\n{}", tail(log));
     };
+    let (sender, again) = mpsc::channel();
     // Whatever else is printed must not fill the pipe.
     std::thread::spawn(move || {
         let mut rest = String::new();
         while lines.read_line(&mut rest).is_ok_and(|read| read > 0) {
+            if let Some(next) = ready(&rest) {
+                let _ = sender.send(next);
+            }
             rest.clear();
         }
     });
-    serde_json::from_str(json).unwrap()
+    (first, again)
 }
 
 fn tail(log: &Path) -> String {

@@ -70,3 +70,15 @@ async fn each_end_has_its_code() {
     assert_eq!(close_code(&mut stopped).await, 1001);
     assert!(harness.tasks.shutdown(Duration::from_secs(5)).await);
 }
+
+#[tokio::test]
+async fn a_peer_is_told_that_the_host_is_back_in_a_moment() {
+    let mut harness = Harness::new();
+    harness.bind_socket(APP, "/", false).await;
+    let url = format!("ws://localhost/{APP}");
+    let mut socket = open(&harness, Origin::Public, &url, &[]).await.unwrap();
+    harness.channel().await;
+    harness.server.stops_for(node_api::StopReason::HostRestart);
+    harness.tasks.token().cancel();
+    assert_eq!(close_code(&mut socket).await, 1012);
+}
