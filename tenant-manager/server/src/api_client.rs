@@ -66,11 +66,16 @@ impl Api {
         operator: bool,
     ) -> anyhow::Result<Self> {
         let base = base(address)?;
-        let client = Client::builder()
+        let mut client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT);
+        if base.scheme() == "http" {
+            // A machine may have no certificates, and needs none for this.
+            client = client.tls_certs_only([]);
+        }
+        let client = client
             .build()
-            .context("prepare for HTTP")?;
+            .context("prepare for HTTPS; install the system's certificates (ca-certificates)")?;
         Ok(Self {
             client,
             base,

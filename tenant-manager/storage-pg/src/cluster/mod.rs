@@ -162,7 +162,7 @@ impl PrivateCluster {
         let lock = layout.lock()?;
         let binaries = Binaries::find(options.search.as_deref(), &layout.data)?;
         let socket_dir = layout.socket_dir()?;
-        let inherited = server::inherited(&binaries, &layout, &socket_dir).await;
+        let inherited = server::inherited(&layout, &socket_dir).await;
         let server = match inherited {
             Some(server) => server,
             None => {

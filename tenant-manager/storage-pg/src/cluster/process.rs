@@ -53,9 +53,12 @@ impl Process {
         }))
     }
 
-    /// What it was started with, each word ended by a zero byte.
-    pub(super) fn command_line(&self) -> Option<Vec<u8>> {
-        std::fs::read(format!("/proc/{}/cmdline", self.id()?)).ok()
+    /// What it was started with, each word ended by a zero byte. Not the name
+    /// of the program: what is installed under that may have called another.
+    pub(super) fn arguments(&self) -> Option<Vec<u8>> {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.id()?)).ok()?;
+        let name = line.iter().position(|byte| *byte == 0)?;
+        Some(line[name + 1..].to_vec())
     }
 
     /// Its number, unless it was found ended.

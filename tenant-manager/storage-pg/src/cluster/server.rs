@@ -162,21 +162,17 @@ fn arguments(layout: &Layout, socket_dir: &Path) -> Vec<OsString> {
 }
 
 /// The server that this process started before it was started anew, if there
-/// is one that runs as it would be started now. Any other is left alone.
-pub(super) async fn inherited(
-    binaries: &Binaries,
-    layout: &Layout,
-    socket_dir: &Path,
-) -> Option<Server> {
+/// is one that runs with the arguments it would be started with now. Any other
+/// is left alone.
+pub(super) async fn inherited(layout: &Layout, socket_dir: &Path) -> Option<Server> {
     let (pid, _) = leftover::postmaster(&layout.data)?;
     let process = Process::inherited(pid)?;
-    let mut wanted = binaries.postgres.as_os_str().as_bytes().to_vec();
+    let mut wanted = Vec::new();
     for argument in arguments(layout, socket_dir) {
-        wanted.push(0);
         wanted.extend_from_slice(argument.as_bytes());
+        wanted.push(0);
     }
-    wanted.push(0);
-    if process.command_line()? != wanted {
+    if process.arguments()? != wanted {
         return None;
     }
     let options = connect_options(socket_dir, DATABASE);
