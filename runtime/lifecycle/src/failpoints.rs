@@ -62,6 +62,9 @@ pub fn arm(text: &str) -> Result<(), String> {
             },
         );
     }
+    if !armed.is_empty() {
+        tracing::warn!("failpoints are armed: {text}");
+    }
     // A second call changes nothing.
     let _ = ARMED.set(armed);
     Ok(())

@@ -30,7 +30,7 @@ pub(super) async fn run(
         biased;
         () = job.stop.cancelled() => Err("the connection is ending".to_owned()),
         () = outlet.closed().cancelled() => Err("the connection is ending".to_owned()),
-        lease = job.lease() => lease,
+        lease = job.lease_for_tunnel() => lease,
     };
     let lease = match waking {
         Ok(lease) => lease,

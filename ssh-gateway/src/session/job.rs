@@ -35,7 +35,16 @@ pub(crate) struct Job {
 impl Job {
     /// The node, awake; or a sentence saying why not.
     pub(super) async fn lease(&self) -> Result<Lease, String> {
-        self.manager.acquire(&self.access).await.map_err(|error| {
+        self.lease_by(&self.access).await
+    }
+
+    /// The same for a connection through the tunnel.
+    pub(super) async fn lease_for_tunnel(&self) -> Result<Lease, String> {
+        self.lease_by(&self.access.by_tunnel()).await
+    }
+
+    async fn lease_by(&self, access: &TenantAccess) -> Result<Lease, String> {
+        self.manager.acquire(access).await.map_err(|error| {
             // The reason may quote what a tenant's program said.
             audit::printable(&error.to_string(), 500)
         })

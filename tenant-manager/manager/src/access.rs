@@ -14,8 +14,10 @@ use crate::boot::Cause;
 pub(crate) enum Door {
     /// The proxy.
     Http,
-    /// The SSH gateway.
+    /// A terminal or a command line.
     Ssh,
+    /// A connection through a tunnel.
+    Tunnel,
 }
 
 impl From<Door> for Cause {
@@ -23,6 +25,7 @@ impl From<Door> for Cause {
         match door {
             Door::Http => Self::Http,
             Door::Ssh => Self::Ssh,
+            Door::Tunnel => Self::Tunnel,
         }
     }
 }
@@ -48,6 +51,15 @@ impl TenantAccess {
     #[must_use]
     pub fn node_name(&self) -> &NodeName {
         &self.name
+    }
+
+    /// The same for a connection through its owner's tunnel.
+    #[must_use]
+    pub fn by_tunnel(&self) -> Self {
+        Self {
+            door: Door::Tunnel,
+            ..self.clone()
+        }
     }
 
     /// The tenant.

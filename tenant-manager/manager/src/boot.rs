@@ -7,13 +7,15 @@ use std::sync::Arc;
 use futures::FutureExt;
 use lifecycle::{TaskKind, failpoints};
 use node_api::{LaunchError, NodeHandle, NodeStatus, StopReason};
+use tenant_model::Generation;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::alarms;
 use crate::fabric::Port;
 use crate::manager::Inner;
-use crate::places::{self, Place};
+use crate::places;
+use crate::reconcile::Observed;
 use crate::slots::{Doing, SlotGuard, TenantNode};
 use crate::stop;
 use crate::tenant::Tenant;
@@ -26,8 +28,10 @@ const ROOM_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
 pub(crate) enum Cause {
     /// A request.
     Http,
-    /// A terminal, a command line or a tunnel.
+    /// A terminal or a command line.
     Ssh,
+    /// A connection through a tunnel.
+    Tunnel,
     /// Its owner or an operator said so.
     Api,
     /// A message of another node.
@@ -43,6 +47,7 @@ impl Cause {
         match self {
             Self::Http => "http",
             Self::Ssh => "ssh",
+            Self::Tunnel => "tunnel",
             Self::Api => "api",
             Self::Peer => "peer",
             Self::Timer => "timer",
@@ -78,7 +83,10 @@ pub(crate) fn begin(inner: &Arc<Inner>, tenant: &Arc<Tenant>, cause: Cause) {
         let whole = AssertUnwindSafe(run(&inner, &tenant, guard)).catch_unwind();
         if whole.await.is_err() {
             tracing::error!("booting the node panicked");
-            failed(&inner, &tenant, INTERNAL.to_owned());
+            // Attached it stays, whatever came after that.
+            if inner.slots.observe(tenant.id).0 != Observed::Active {
+                did_not_boot(&inner, &tenant, INTERNAL.to_owned());
+            }
         }
         inner.reconcile(&tenant);
     };
@@ -110,16 +118,16 @@ async fn run(inner: &Arc<Inner>, tenant: &Arc<Tenant>, guard: SlotGuard) {
     };
     phase.ended("room");
     tenant.state.lock().queued = false;
-    inner.alarms.clear(tenant.id, alarms::Kind::Wake);
     inner.slots.feed.changed(tenant.id);
     let launched = launch(inner, tenant, permit).await;
     phase.ended("launch");
     match launched {
-        Ok((handle, login)) => became_active(inner, tenant, guard, handle, login, place).await,
+        Ok((handle, login)) => {
+            let node = TenantNode::new(handle, login, place, Instant::now());
+            became_active(inner, tenant, guard, node).await;
+        }
         Err(reason) => {
-            metrics::counter!("berth_node_boots_total", "outcome" => "failed").increment(1);
-            tracing::warn!("failed to boot the node: {reason}");
-            failed(inner, tenant, reason);
+            did_not_boot(inner, tenant, reason);
             guard.rest();
         }
     }
@@ -198,45 +206,73 @@ fn for_its_owner(error: &LaunchError) -> String {
     }
 }
 
+/// The node runs: it is attached, or stopped if nobody wants it any more.
+/// Whatever goes wrong here, it is never left running without a slot.
 async fn became_active(
     inner: &Arc<Inner>,
     tenant: &Arc<Tenant>,
     guard: SlotGuard,
-    handle: Arc<dyn NodeHandle>,
-    login: u64,
-    place: Place,
+    node: Arc<TenantNode>,
 ) {
+    let decided = AssertUnwindSafe(|| still_wanted(inner, tenant, &guard));
+    match std::panic::catch_unwind(decided) {
+        Ok(Some(generation)) => attach(inner, tenant, guard, &node, generation),
+        Ok(None) => {
+            let reason = if inner.slots.is_closing() {
+                inner.slots.closing_reason()
+            } else {
+                StopReason::Owner
+            };
+            stop::run(inner, tenant, &node, guard, reason).await;
+        }
+        Err(_panic) => {
+            did_not_boot(inner, tenant, INTERNAL.to_owned());
+            stop::run(inner, tenant, &node, guard, StopReason::Idle).await;
+        }
+    }
+}
+
+/// Notes that the node runs; the generation under which, if it may go on.
+fn still_wanted(inner: &Inner, tenant: &Tenant, guard: &SlotGuard) -> Option<Generation> {
+    let wanted = !guard.cancelled().is_cancelled() && failpoints::hit("boot.launched").is_ok();
     let now = inner.clock.now();
-    let node = TenantNode::new(handle, login, place, Instant::now());
-    let wanted = !guard.cancelled().is_cancelled();
-    let generation = {
-        let mut state = tenant.state.lock();
-        state.last_started = Some(now);
-        state.usage.get_or_insert_default().begin(now);
-        state.breaker.succeeded(Instant::now());
-        state.no_room = None;
-        let wanted = wanted && state.may_run() && failpoints::hit("boot.launched").is_ok();
-        // Whoever wants a restart wants the boot after it too.
-        state.boot_wanted &= !wanted || state.restart;
-        wanted.then_some(state.generation)
-    };
-    let Some(generation) = generation else {
-        let reason = if inner.slots.is_closing() {
-            inner.slots.closing_reason()
-        } else {
-            StopReason::Owner
-        };
-        return stop::run(inner, tenant, &node, guard, reason).await;
-    };
+    let mut state = tenant.state.lock();
+    state.last_started = Some(now);
+    state.usage.get_or_insert_default().begin(now);
+    state.breaker.succeeded(Instant::now());
+    state.no_room = None;
+    let wanted = wanted && state.may_run();
+    // Whoever wants a restart wants the boot after it too.
+    state.boot_wanted &= !wanted || state.restart;
+    wanted.then_some(state.generation)
+}
+
+fn attach(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    guard: SlotGuard,
+    node: &Arc<TenantNode>,
+    generation: Generation,
+) {
     metrics::counter!("berth_node_boots_total", "outcome" => "ok").increment(1);
     metrics::gauge!("berth_nodes_active").increment(1.0);
-    inner.recorder.started(tenant.id, generation, now);
-    watch(inner, tenant, &node);
+    inner.alarms.clear(tenant.id, alarms::Kind::Wake);
+    inner
+        .recorder
+        .started(tenant.id, generation, inner.clock.now());
+    watch(inner, tenant, node);
     guard.attach(node.clone());
     failpoints::crash("boot.attached");
     // A password set while it booted: whoever set it may have found no node.
-    tenant.catch_up_login(&node, &inner.identity.kek);
+    tenant.catch_up_login(node, &inner.identity.kek);
     tracing::info!("the node is active");
+}
+
+/// A boot that did not come to its end.
+fn did_not_boot(inner: &Arc<Inner>, tenant: &Arc<Tenant>, reason: String) {
+    metrics::counter!("berth_node_boots_total", "outcome" => "failed").increment(1);
+    tracing::warn!("failed to boot the node: {reason}");
+    failed(inner, tenant, reason);
 }
 
 /// Keeps the failure, and comes back when it may be tried again.

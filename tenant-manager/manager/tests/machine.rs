@@ -305,41 +305,54 @@ impl World {
     }
 }
 
-/// Few cases, since passwords are hashed in earnest; the long proofs ask for
-/// more by the usual variable.
-fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES");
+/// Takes `steps` in a world of its own.
+fn live(steps: &[Step], always_on: bool, max_awake: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        // Nodes that are always on do not make room.
+        let max_awake = if always_on { LABELS.len() } else { max_awake };
+        let mut world = World::new(always_on, max_awake).await;
+        for step in steps {
+            world.take(step).await;
+            world.check().await;
+        }
+        world.settles().await;
+    });
+}
+
+/// Few cases in the tests, since passwords are hashed in earnest; many in the
+/// long proofs.
+fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: cases
-            .ok()
-            .and_then(|cases| cases.parse().ok())
-            .unwrap_or(48),
+        cases,
         max_shrink_iters: 300,
         ..ProptestConfig::default()
     }
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(48))]
 
     #[test]
     fn whatever_happens_every_tenant_ends_as_it_should(
         steps in steps(), always_on in any::<bool>(), max_awake in 1..4_usize,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            // Nodes that are always on do not make room.
-            let max_awake = if always_on { LABELS.len() } else { max_awake };
-            let mut world = World::new(always_on, max_awake).await;
-            for step in &steps {
-                world.take(step).await;
-                world.check().await;
-            }
-            world.settles().await;
-        });
+        live(&steps, always_on, max_awake);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    #[ignore = "ten minutes: make soak"]
+    fn soak_whatever_happens_every_tenant_ends_as_it_should(
+        steps in steps(), always_on in any::<bool>(), max_awake in 1..4_usize,
+    ) {
+        live(&steps, always_on, max_awake);
     }
 }

@@ -21,6 +21,8 @@ const NOBODY: u32 = 65_534;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Visitors that ask one thing after the other, of each page.
 const VISITORS: usize = 12;
+/// Answers over which none may fail.
+const ANSWERS: u64 = 100_000;
 const COUNT: &str = "/counter:counter:tester.dev/api";
 
 fn am_root() -> bool {
@@ -225,10 +227,14 @@ async fn a_new_start_under_load_fails_no_request_and_tells_who_is_connected() {
     let path = "/live:live:test.dev/echo";
     let (before, server) = (pid(&host), database(&host));
     let load = Load::start(&address, &["/our.js", COUNT]);
-    load.more(200).await;
+    load.more(ANSWERS / 10).await;
 
     for round in 0..2 {
-        let mut echo = Socket::open(&address, &authority, path, &[]).await.unwrap();
+        // An app that was just installed takes a moment.
+        let mut echo = eventually("the echo", LIMIT, async || {
+            Socket::open(&address, &authority, path, &[]).await.ok()
+        })
+        .await;
         // A new binary is in place of the one that runs.
         let bytes = std::fs::read(host.program()).unwrap();
         replace(&host.program(), &bytes);
@@ -244,9 +250,11 @@ async fn a_new_start_under_load_fails_no_request_and_tells_who_is_connected() {
         assert_eq!(echo.close_code().await, 1012);
         host.ready_again(LIMIT).await;
         assert_eq!(host.ready(), &ready, "the same process and addresses");
-        load.more(200).await;
+        load.more(ANSWERS / 2).await;
     }
     let answered = load.answered();
+    println!("{answered} requests over two new starts");
+    assert!(answered >= ANSWERS);
     let failures = load.end().await;
     assert!(
         failures.is_empty(),

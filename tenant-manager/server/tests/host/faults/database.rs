@@ -117,7 +117,7 @@ async fn health(host: &Host, path: &str) -> StatusCode {
 
 /// What cannot work without a database says so.
 async fn says_what_is_away(host: &Host, town: &Town) {
-    is_unavailable("create", town.create("new").await).await;
+    is_unavailable("create", town.create("fresh").await).await;
     let bob = json!({"email": "bob@example.org", "password": "correct horse"});
     let bob = host.api().post("/accounts", &bob).await;
     is_unavailable("sign-up", bob).await;
@@ -153,7 +153,7 @@ async fn is_whole_again(host: &Host, town: &Town, boots: f64) {
     for label in ["warm", "asleep", "late"] {
         town.counts(label).await;
     }
-    town.owner.create_node("new").await;
+    town.owner.create_node("fresh").await;
     let stopped = town.owner.act("/nodes/warm/stop").await;
     assert_eq!(stopped.status(), StatusCode::ACCEPTED);
     town.owner.wait_for_status("warm", "stopped").await;
@@ -207,7 +207,7 @@ async fn nodes_live_on_while_the_database_stands_still() {
         let _frozen = Database::of(&host).freeze();
         town.lives_without_database().await;
         // Each answers within the bound of the client, which is a minute.
-        is_unavailable("create", town.create("new").await).await;
+        is_unavailable("create", town.create("fresh").await).await;
         assert_eq!(
             health(&host, "/readyz").await,
             StatusCode::SERVICE_UNAVAILABLE
@@ -219,13 +219,13 @@ async fn nodes_live_on_while_the_database_stands_still() {
     // can be made; it is not both taken and nowhere.
     eventually("the refused creation's end", PATIENCE, async || match town
         .owner
-        .status("new")
+        .status("fresh")
         .await
         .as_str()
     {
         "active" => Some(()),
         "absent" => {
-            let made = town.create("new").await.status();
+            let made = town.create("fresh").await.status();
             assert!(
                 made == StatusCode::ACCEPTED
                     || made == StatusCode::CONFLICT

@@ -179,12 +179,12 @@ async fn goes_on_without_room(host: &Host, alice: &Api, warm: &Ssh) -> u64 {
         }
     }
     // Nothing new is made that cannot be kept.
-    let new = json!({"label": "new", "password": "node password"});
+    let new = json!({"label": "fresh", "password": "node password"});
     let made = alice.post("/nodes", &new).await;
     match made.status() {
         StatusCode::ACCEPTED => {
             eventually("the new node's reason", PATIENCE, async || {
-                let node = super::support::json(alice.get("/nodes/new").await).await;
+                let node = super::support::json(alice.get("/nodes/fresh").await).await;
                 let reason = node["status_reason"].as_str().unwrap_or_default();
                 (node["status"] == "broken" && !reason.is_empty()).then_some(())
             })
@@ -229,14 +229,14 @@ async fn a_full_disk_is_told_and_forgotten_once_there_is_room() {
         assert!(found > counted && found <= 5, "{label}: {found}");
         acknowledged.push(found);
     }
-    if alice.status("new").await == "absent" {
-        alice.create_node("new").await;
+    if alice.status("fresh").await == "absent" {
+        alice.create_node("fresh").await;
     } else {
-        let started = alice.act("/nodes/new/start").await;
+        let started = alice.act("/nodes/fresh/start").await;
         assert_eq!(started.status(), StatusCode::ACCEPTED);
     }
     eventually("the new node", PATIENCE, async || {
-        let (status, _) = alice.node_get("new.localhost", "/login").await;
+        let (status, _) = alice.node_get("fresh.localhost", "/login").await;
         (status == StatusCode::OK).then_some(())
     })
     .await;

@@ -66,6 +66,10 @@ async fn a_purged_node_leaves_nothing_but_an_empty_record() {
 
     // The next life of the label finds nothing of the last one.
     alice.api.create_node("alice").await;
+    let alice = Node {
+        password: alice.api.ssh_password("alice").await,
+        ..alice
+    };
     assert_eq!(alice.page(COUNT).await.0, StatusCode::NOT_FOUND);
     alice.install(&host, "counter:tester.dev").await;
     alice.serves(COUNT).await;
