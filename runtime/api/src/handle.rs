@@ -38,6 +38,8 @@ pub enum StopReason {
     Owner,
     /// Nobody used it.
     Idle,
+    /// An operator of the host holds it.
+    Suspended,
     /// The host is going down.
     HostShutdown,
     /// The host starts anew, and is back in a moment.
@@ -202,6 +204,15 @@ pub trait NodeLauncher: Send + Sync + std::fmt::Debug {
     /// [`LaunchError::Storage`].
     async fn alarms(&self) -> Result<Vec<Alarm>, LaunchError> {
         Ok(Vec::new())
+    }
+
+    /// Forgets what a node at rest would wake with: its timers and paths. For
+    /// one that its owner stops while it sleeps; the node must not be running.
+    ///
+    /// # Errors
+    /// [`LaunchError::Storage`]; may be repeated.
+    async fn forget_rest(&self, _key: TenantKey) -> Result<(), LaunchError> {
+        Ok(())
     }
 
     /// Removes everything stored for `key`, and the tenant's `directories`. The

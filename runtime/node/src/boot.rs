@@ -185,7 +185,7 @@ async fn assemble(
     if let Some(record) = record {
         bed.restore(record, &kernel, &http);
     }
-    bed.wakes(slept).await;
+    bed.wakes(slept).await.map_err(|error| storage(&error))?;
     start_processes(host, &kernel).await;
     watch_readiness(&kernel, &http);
     Ok(Arc::new(Node {

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::boot;
 use crate::distro::{Distro, DistroPackage, ManifestEntry};
 use crate::log::LogFiles;
+use crate::rest::Bed;
 
 /// What a launcher is made of.
 #[derive(Debug)]
@@ -201,6 +202,12 @@ impl NodeLauncher for Launcher {
         let stored = self.store.alarms().all().await;
         let stored = stored.map_err(|error| LaunchError::Storage(error.to_string()))?;
         Ok(stored.into_iter().map(alarm).collect())
+    }
+
+    async fn forget_rest(&self, key: TenantKey) -> Result<(), LaunchError> {
+        let bed = Bed::new(&self.store, key, self.clock.clone());
+        let forgotten = bed.forget().await;
+        forgotten.map_err(|error| LaunchError::Storage(error.to_string()))
     }
 
     async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {

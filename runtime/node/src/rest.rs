@@ -96,12 +96,25 @@ impl Bed {
     }
 
     /// Notes that the node runs. Whether it left a record is `left`.
-    pub(crate) async fn wakes(&self, left: bool) {
+    ///
+    /// # Errors
+    /// What the store says: a record that cannot be removed would be used again.
+    pub(crate) async fn wakes(&self, left: bool) -> Result<(), StoreError> {
         // In this order: a host that dies in between wakes the node again.
         self.note(Some(Due::Running)).await;
         if left {
-            self.remove_record().await;
+            self.keyspace.delete(Space::Wake, KEY).await?;
         }
+        Ok(())
+    }
+
+    /// Leaves nothing of a node that is at rest.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn forget(&self) -> Result<(), StoreError> {
+        self.keyspace.delete(Space::Wake, KEY).await?;
+        self.write_note(None).await
     }
 
     /// Keeps what the node has when its processes have ended, for its next life.
@@ -170,16 +183,19 @@ impl Bed {
     }
 
     async fn note(&self, alarm: Option<Due>) {
+        if let Err(error) = self.write_note(alarm).await {
+            tracing::error!("failed to note when a node is to be woken: {error}");
+        }
+    }
+
+    async fn write_note(&self, alarm: Option<Due>) -> Result<(), StoreError> {
         let TenantKey {
             tenant,
             incarnation,
         } = self.key;
-        let noted = match alarm {
+        match alarm {
             Some(due) => self.alarms.set(tenant, incarnation, due).await,
             None => self.alarms.clear(tenant, incarnation).await,
-        };
-        if let Err(error) = noted {
-            tracing::error!("failed to note when a node is to be woken: {error}");
         }
     }
 

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Boots of one account at once.
 const PER_ACCOUNT: usize = 2;
-/// Boots that may wait; more are told that the host is busy.
+/// Boots that may wait of each sort, those that somebody waits for and the
+/// others; more are told that the host is busy.
 const QUEUE: usize = 1024;
 
 /// The host's half.
@@ -21,7 +22,8 @@ pub(crate) struct Admission {
     host: Arc<Semaphore>,
     /// Turns of boots that nobody waits for.
     background: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    urgent: AtomicUsize,
+    calm: AtomicUsize,
 }
 
 /// An account's half, shared by its tenants.
@@ -51,19 +53,25 @@ impl Admission {
         Self {
             host: Arc::new(Semaphore::new(at_once.max(1))),
             background: Arc::new(Semaphore::new((at_once / 2).max(1))),
-            waiting: AtomicUsize::new(0),
+            urgent: AtomicUsize::new(0),
+            calm: AtomicUsize::new(0),
         }
     }
 
-    /// Whether one more may queue. A hint for callers who can be turned away;
-    /// [`Admission::enter`] decides.
+    /// Whether one more that somebody waits for may queue. A hint for callers
+    /// who can be turned away; [`Admission::enter`] decides.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= QUEUE
+        self.urgent.load(Ordering::Relaxed) >= QUEUE
+    }
+
+    /// The same for one that nobody waits for.
+    pub(crate) fn is_calm_full(&self) -> bool {
+        self.calm.load(Ordering::Relaxed) >= QUEUE
     }
 
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.urgent.load(Ordering::Relaxed) + self.calm.load(Ordering::Relaxed)
     }
 
     /// Waits for both permits; first for a turn in the background, unless
@@ -76,16 +84,16 @@ impl Admission {
         account: &AccountPermits,
         hurried: &CancellationToken,
     ) -> Result<BootPermit, QueueFull> {
-        let waiting = Waiting(&self.waiting);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
+        let row = if hurried.is_cancelled() {
+            &self.urgent
+        } else {
+            &self.calm
+        };
+        let waiting = Waiting(row);
+        if row.fetch_add(1, Ordering::Relaxed) >= QUEUE {
             return Err(QueueFull);
         }
-        let turn = tokio::select! {
-            biased;
-            () = hurried.cancelled() => None,
-            turn = self.background.clone().acquire_owned() => turn.ok(),
-        };
-        let account = account.0.clone().acquire_owned().await;
+        let (turn, account) = self.turn(account, hurried).await;
         let host = self.host.clone().acquire_owned().await;
         drop(waiting);
         match (account, host) {
@@ -96,6 +104,35 @@ impl Admission {
             }),
             // Nobody closes them.
             _ => Err(QueueFull),
+        }
+    }
+}
+
+type Turn = Option<OwnedSemaphorePermit>;
+
+impl Admission {
+    /// A turn and the account's permit. Whoever waits for the account gives the
+    /// turn back meanwhile: a slow account does not hold up all the others.
+    async fn turn(
+        &self,
+        account: &AccountPermits,
+        hurried: &CancellationToken,
+    ) -> (Turn, Result<OwnedSemaphorePermit, AcquireError>) {
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = hurried.cancelled() => None,
+                turn = self.background.clone().acquire_owned() => turn.ok(),
+            };
+            if turn.is_none() {
+                return (turn, account.0.clone().acquire_owned().await);
+            }
+            match account.0.clone().try_acquire_owned() {
+                Ok(permit) => return (turn, Ok(permit)),
+                Err(_busy) => drop(turn),
+            }
+            // Only to wait until there is one.
+            drop(account.0.acquire().await);
         }
     }
 }

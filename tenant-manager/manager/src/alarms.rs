@@ -121,21 +121,22 @@ pub(crate) async fn load(inner: &Arc<Inner>) -> Result<(), LaunchError> {
     let stored = inner.launcher.alarms().await?;
     let (now, clock) = (Instant::now(), inner.clock.now());
     let registry = inner.registry.read();
-    let mut interrupted = now + INTERRUPTED_AFTER;
+    // Those that are late go one after the other too.
+    let mut row = now + INTERRUPTED_AFTER;
     for alarm in stored {
         let id = TenantId::from_u128(alarm.key.tenant);
         // Of another life of the tenant, or of one that another host has now.
         let Some(tenant) = registry.get(id).filter(|t| t.key() == alarm.key) else {
             continue;
         };
-        let at = match alarm.due {
+        let due = match alarm.due {
             AlarmTime::At(time) => now + until(time, clock),
-            AlarmTime::Interrupted => {
-                interrupted += INTERRUPTED_APART;
-                interrupted
-            }
+            AlarmTime::Interrupted => now,
         };
-        inner.alarms.set(tenant.id, Kind::Wake, at);
+        if due < row {
+            row += INTERRUPTED_APART;
+        }
+        inner.alarms.set(tenant.id, Kind::Wake, due.max(row));
     }
     Ok(())
 }
@@ -150,24 +151,24 @@ fn until(time: Timestamp, now: Timestamp) -> Duration {
 pub(crate) fn start(inner: &Arc<Inner>) {
     let tasks = inner.tasks.clone();
     // Weak: the task must not keep a manager that everyone let go of.
-    let inner = Arc::downgrade(inner);
-    tasks.spawn(TaskKind::abortable("alarms"), run(inner));
+    let (inner, alarms) = (Arc::downgrade(inner), inner.alarms.clone());
+    tasks.spawn(TaskKind::abortable("alarms"), run(inner, alarms));
 }
 
-async fn run(inner: Weak<Inner>) {
+async fn run(inner: Weak<Inner>, alarms: Arc<Alarms>) {
     loop {
-        let Some(inner) = inner.upgrade() else {
-            return;
-        };
-        for (tenant, kind) in inner.alarms.take_due(Instant::now()) {
+        for (tenant, kind) in alarms.take_due(Instant::now()) {
+            let Some(inner) = inner.upgrade() else {
+                return;
+            };
             ring(&inner, tenant, kind);
         }
-        match inner.alarms.first() {
+        match alarms.first() {
             Some(first) if first <= Instant::now() => tokio::task::yield_now().await,
             Some(first) => {
-                let _ = tokio::time::timeout_at(first, inner.alarms.earlier.notified()).await;
+                let _ = tokio::time::timeout_at(first, alarms.earlier.notified()).await;
             }
-            None => inner.alarms.earlier.notified().await,
+            None => alarms.earlier.notified().await,
         }
     }
 }
@@ -177,7 +178,7 @@ fn ring(inner: &Arc<Inner>, id: TenantId, kind: Kind) {
         return;
     };
     if kind == Kind::Wake {
-        if inner.admission.is_full() {
+        if inner.admission.is_calm_full() {
             return inner.alarms.set_in(id, kind, LATER);
         }
         let mut state = tenant.state.lock();

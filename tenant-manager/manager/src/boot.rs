@@ -3,25 +3,34 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use lifecycle::{TaskKind, failpoints};
 use node_api::{LaunchError, NodeHandle, NodeStatus, StopReason};
 use tenant_model::Generation;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::admission::BootPermit;
 use crate::alarms;
 use crate::fabric::Port;
 use crate::manager::Inner;
-use crate::places;
+use crate::places::{self, Place};
 use crate::reconcile::Observed;
 use crate::slots::{Doing, SlotGuard, TenantNode};
 use crate::stop;
 use crate::tenant::Tenant;
 
-/// When a boot that found no room is tried again, if it is still wanted.
-const ROOM_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+/// A boot that found no room is not tried again before this, unless somebody
+/// comes.
+pub(crate) const ROOM_AGAIN: Duration = Duration::from_secs(2);
+/// How long a boot waits for room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks for room; doubles.
+const ROOM_LOOK: Duration = Duration::from_millis(50);
+const ROOM_LONGEST_LOOK: Duration = Duration::from_millis(400);
 
 /// What a boot is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,26 +106,16 @@ pub(crate) fn begin(inner: &Arc<Inner>, tenant: &Arc<Tenant>, cause: Cause) {
 async fn run(inner: &Arc<Inner>, tenant: &Arc<Tenant>, guard: SlotGuard) {
     let (cancelled, hurried) = (guard.cancelled(), guard.hurried());
     let mut phase = Phase::begin();
-    let permit = tokio::select! {
+    let admitted = tokio::select! {
         biased;
         () = cancelled.cancelled() => return guard.rest(),
-        permit = inner.admission.enter(&tenant.permits, &hurried) => permit,
+        admitted = admit(inner, tenant, &hurried) => admitted,
     };
-    let Ok(permit) = permit else {
+    let Some((permit, place)) = admitted else {
         no_room(inner, tenant);
         return guard.rest();
     };
-    phase.ended("queue");
-    let place = tokio::select! {
-        biased;
-        () = cancelled.cancelled() => return guard.rest(),
-        place = places::take(inner, tenant) => place,
-    };
-    let Ok(place) = place else {
-        no_room(inner, tenant);
-        return guard.rest();
-    };
-    phase.ended("room");
+    phase.ended("admission");
     tenant.state.lock().queued = false;
     inner.slots.feed.changed(tenant.id);
     let launched = launch(inner, tenant, permit).await;
@@ -152,12 +151,38 @@ impl Phase {
     }
 }
 
+/// Waits for its turn and for a place. Whoever finds no place waits for one
+/// without holding up the others.
+async fn admit(
+    inner: &Arc<Inner>,
+    tenant: &Tenant,
+    hurried: &CancellationToken,
+) -> Option<(BootPermit, Place)> {
+    let deadline = Instant::now() + ROOM_PATIENCE;
+    let (mut look, mut victims) = (ROOM_LOOK, places::MAX_VICTIMS);
+    loop {
+        let permit = inner.admission.enter(&tenant.permits, hurried).await.ok()?;
+        let none = match places::take(inner, hurried.is_cancelled(), &mut victims).await {
+            Ok(place) => return Some((permit, place)),
+            Err(none) => none,
+        };
+        drop(permit);
+        if Instant::now() >= deadline {
+            tracing::warn!("no room for one more node: out of {}", none.0);
+            return None;
+        }
+        tokio::time::sleep(look).await;
+        look = (look * 2).min(ROOM_LONGEST_LOOK);
+    }
+}
+
 /// The host has no room for it now: no fault of the node's.
 fn no_room(inner: &Inner, tenant: &Tenant) {
+    metrics::counter!("berth_node_boots_total", "outcome" => "no_room").increment(1);
     tenant.state.lock().no_room = Some(Instant::now());
     inner
         .alarms
-        .set_in(tenant.id, alarms::Kind::Retry, ROOM_AGAIN);
+        .set_in(tenant.id, alarms::Kind::Retry, ROOM_AGAIN + ROOM_LOOK);
 }
 
 /// Runs the launcher. It cannot be dropped half-way, so when it takes too long
@@ -165,7 +190,7 @@ fn no_room(inner: &Inner, tenant: &Tenant) {
 async fn launch(
     inner: &Arc<Inner>,
     tenant: &Arc<Tenant>,
-    permit: crate::admission::BootPermit,
+    permit: BootPermit,
 ) -> Result<(Arc<dyn NodeHandle>, u64), String> {
     let (spec, login) = tenant
         .spec(
@@ -221,7 +246,7 @@ async fn became_active(
             let reason = if inner.slots.is_closing() {
                 inner.slots.closing_reason()
             } else {
-                StopReason::Owner
+                tenant.state.lock().stop_reason()
             };
             stop::run(inner, tenant, &node, guard, reason).await;
         }
@@ -243,7 +268,9 @@ fn still_wanted(inner: &Inner, tenant: &Tenant, guard: &SlotGuard) -> Option<Gen
     state.no_room = None;
     let wanted = wanted && state.may_run();
     // Whoever wants a restart wants the boot after it too.
-    state.boot_wanted &= !wanted || state.restart;
+    if wanted && !state.restart {
+        state.granted();
+    }
     wanted.then_some(state.generation)
 }
 
@@ -296,8 +323,10 @@ fn watch(inner: &Arc<Inner>, tenant: &Arc<Tenant>, node: &Arc<TenantNode>) {
         };
         let failure = match status.wait_for(over).await.as_deref() {
             Ok(NodeStatus::Broken(reason)) => Some(reason.clone()),
-            // A process asked for it that may command the kernel: the node
-            // rests until somebody uses it.
+            // A process asked for it that may command the kernel. One that is
+            // to run always is tried again, later and later; another rests
+            // until somebody uses it.
+            Ok(_) if tenant.plan.always_on => Some("it ended itself".to_owned()),
             Ok(_) => None,
             Err(_) => Some("it ended by itself".to_owned()),
         };

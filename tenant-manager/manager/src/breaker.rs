@@ -79,8 +79,9 @@ impl Breaker {
     }
 
     /// Whether nobody should try by itself any more.
-    pub(crate) fn gave_up(&self) -> bool {
-        self.failures >= GIVES_UP
+    pub(crate) fn gave_up(&self, now: Instant) -> bool {
+        let recovered = |since: Instant| now.duration_since(since) >= RECOVERED;
+        self.failures >= GIVES_UP && !self.healthy_since.is_some_and(recovered)
     }
 }
 
@@ -106,8 +107,13 @@ mod tests {
         for _ in 0..4 {
             breaker.failed("again".into(), now);
         }
-        assert!(breaker.gave_up());
+        assert!(breaker.gave_up(now));
+        // Somebody came and it went well: after a while it is as good as new.
+        breaker.succeeded(now);
+        assert!(breaker.gave_up(now) && !breaker.gave_up(now + RECOVERED));
+        breaker.failed("once more".into(), now);
+        assert!(breaker.gave_up(now + RECOVERED));
         breaker.reset();
-        assert!(!breaker.gave_up() && breaker.reason().is_none());
+        assert!(!breaker.gave_up(now) && breaker.reason().is_none());
     }
 }

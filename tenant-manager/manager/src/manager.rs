@@ -26,9 +26,10 @@ use crate::operator::LocalTokens;
 use crate::places::{HostGauge, Places};
 use crate::principal::Principal;
 use crate::recorder::Recorder;
+use crate::registry::Registry;
 use crate::slots::Slots;
 use crate::ssh_auth::Limiter;
-use crate::tenant::{Registry, Tenant};
+use crate::tenant::Tenant;
 use crate::{alarms, boot, stop, upkeep};
 
 /// Nodes stopped at once at shutdown.
@@ -136,7 +137,7 @@ pub(crate) struct Inner {
     pub(crate) admission: Admission,
     pub(crate) places: Places,
     pub(crate) gauge: Arc<dyn HostGauge>,
-    pub(crate) alarms: Alarms,
+    pub(crate) alarms: Arc<Alarms>,
     pub(crate) recorder: Recorder,
     pub(crate) ssh_limiter: Mutex<Limiter>,
     pub(crate) links: Links,
@@ -201,7 +202,7 @@ impl Manager {
             admission: Admission::new(limits.boots_at_once),
             places: Places::new(limits.max_awake),
             gauge,
-            alarms: Alarms::default(),
+            alarms: Arc::default(),
             registry: RwLock::new(registry),
             repositories,
             launcher,
@@ -353,7 +354,7 @@ impl Inner {
         match step(intent, observed) {
             // It runs: a wish that it may run is granted.
             Step::Nothing if observed == Observed::Active => {
-                tenant.state.lock().boot_wanted = false;
+                tenant.state.lock().granted();
             }
             Step::Nothing => {}
             Step::Boot => {
@@ -361,7 +362,10 @@ impl Inner {
                 boot::begin(self, tenant, cause);
             }
             Step::CancelBoot => self.slots.cancel_boot(tenant.id),
-            Step::Stop => stop::begin(self, tenant, StopReason::Owner, |_| true),
+            Step::Stop => {
+                let reason = tenant.state.lock().stop_reason();
+                stop::begin(self, tenant, reason, |_| true);
+            }
             Step::Purge => stop::begin_purge(self, tenant),
             Step::Forget => {
                 self.registry.write().remove(tenant);

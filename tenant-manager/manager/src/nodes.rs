@@ -5,28 +5,25 @@
 //! in between does not leave the database and memory saying different things.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use lifecycle::{TaskKind, failpoints};
 use node_api::{Secret, StopReason};
 use node_types::NodeName;
 use tenant_model::{
-    AccountId, Conflict, DesiredState, Label, LabelError, NewTenant, NodeStatus, StorageError,
-    TenantId, check_node_password,
+    AccountId, DesiredState, Label, LabelError, NodeStatus, StorageError, check_node_password,
 };
 use tokio::sync::oneshot;
 
+use crate::alarms;
 use crate::boot::Cause;
+use crate::create;
 use crate::error::{CreateError, NodeOpError, unavailable};
-use crate::keyfile;
-use crate::keys::{TenantSeal, random};
 use crate::manager::{Inner, Manager};
 use crate::principal::Principal;
 use crate::reconcile::Observed;
-use crate::ssh_password::ssh_access;
+use crate::slots::Doing;
 use crate::stop;
 use crate::tenant::Tenant;
-use crate::upkeep;
 use crate::view::{Availability, NodeView, Reason};
 
 /// What people read when the host goes down under their request.
@@ -94,11 +91,15 @@ impl Manager {
             .map_err(|e| CreateError::WeakPassword(e.to_string()))?;
         let name = NodeName::new(&format!("{label}.{}", self.0.node_suffix))
             .map_err(|e| CreateError::BadLabel(e.to_string()))?;
+        if principal.actor().is_none() {
+            let text = "a node belongs to an account: make it with that account's token";
+            return Err(CreateError::Unavailable(text.to_owned()));
+        }
         if self.0.registry.read().labelled(label.as_str()).is_some() {
             return Err(CreateError::Taken);
         }
         let (inner, principal) = (self.0.clone(), principal.clone());
-        self.to_the_end(async move { create(&inner, &principal, label, name, password).await })
+        self.to_the_end(async move { create::run(&inner, &principal, label, name, password).await })
             .await
             .unwrap_or_else(|| Err(CreateError::Unavailable(GOING_DOWN.to_owned())))
     }
@@ -237,79 +238,6 @@ impl Manager {
     }
 }
 
-async fn create(
-    inner: &Arc<Inner>,
-    principal: &Principal,
-    label: Label,
-    name: NodeName,
-    password: Secret<String>,
-) -> Result<NodeView, CreateError> {
-    let failed = CreateError::Unavailable;
-    let id = TenantId::from_random(random(&*inner.entropy));
-    let (seal, keys) = TenantSeal::create(id, &inner.identity.kek, &*inner.entropy)
-        .map_err(|e| failed(e.to_string()))?;
-    let (_, ssh) = ssh_access(inner, id, &seal).map_err(|e| failed(e.to_string()))?;
-    refuse_full_account(inner, principal).await?;
-    let hasher = inner.accounts.hasher();
-    let proof = hasher.node_proof(password, name.to_string()).await;
-    let proof = proof.map_err(|e| failed(e.to_string()))?;
-    let new = NewTenant {
-        id,
-        account: principal.account(),
-        label,
-        name: name.to_string(),
-        host: inner.identity.host,
-        keys,
-        login: proof.verifiers,
-        ssh,
-        created_at: inner.clock.now(),
-    };
-    failpoints::hit("create.before-insert").map_err(|e| failed(e.to_string()))?;
-    let row = match inner.repositories.tenants.insert(new).await {
-        Ok(row) => row,
-        Err(StorageError::Conflict(Conflict::Quota { limit })) => {
-            return Err(CreateError::Quota { limit });
-        }
-        Err(StorageError::Conflict(Conflict::ArchiveFull { limit })) => {
-            return Err(CreateError::ArchiveFull { limit });
-        }
-        Err(StorageError::Conflict(_)) => return Err(CreateError::Taken),
-        Err(error) => {
-            // It may have been written all the same.
-            inner.reload.store(upkeep::LOOKS, Ordering::Release);
-            return Err(failed(unavailable(&error)));
-        }
-    };
-    failpoints::crash("create.inserted");
-    let added = inner.registry.write().add(row);
-    let tenant = added.map_err(|e| failed(e.to_string()))?;
-    keyfile::begin(inner, &tenant, 0, proof.hash);
-    inner.slots.feed.changed(tenant.id);
-    inner.reconcile(&tenant);
-    Ok(inner.view(&tenant))
-}
-
-/// Refuses an account that is at its limit before its password costs anything.
-/// The database decides; this only spares the work.
-async fn refuse_full_account(inner: &Inner, principal: &Principal) -> Result<(), CreateError> {
-    let Ok(account) = inner.accounts.account(principal).await else {
-        return Ok(());
-    };
-    let tenants = inner.registry.read().of_account(principal.account());
-    let is_archived = |tenant: &&Arc<Tenant>| tenant.state.lock().desired == DesiredState::Archived;
-    let archived = tenants.iter().filter(is_archived).count();
-    let reached = |limit: u32, count: usize| u32::try_from(count).unwrap_or(u32::MAX) >= limit;
-    let limit = account.plan.nodes;
-    if reached(limit, tenants.len() - archived) {
-        return Err(CreateError::Quota { limit });
-    }
-    let limit = account.plan.archived_nodes();
-    if reached(limit, archived) {
-        return Err(CreateError::ArchiveFull { limit });
-    }
-    Ok(())
-}
-
 async fn grant(
     inner: &Arc<Inner>,
     actor: Option<AccountId>,
@@ -360,11 +288,30 @@ async fn grant(
         if matches!(wish, Wish::Start | Wish::Restart) {
             state.want(Cause::Api);
             state.breaker.reset();
+            state.no_room = None;
         }
+    }
+    match wish {
+        Wish::Start => inner.slots.hurry(tenant.id),
+        Wish::Stop | Wish::Restart => forget_rest(inner, tenant).await,
+        Wish::Delete { .. } => {}
     }
     inner.slots.feed.changed(tenant.id);
     inner.reconcile(tenant);
     Ok(inner.view(tenant))
+}
+
+/// A sleeping node that is stopped forgets what it would have woken with, as
+/// one that runs does.
+async fn forget_rest(inner: &Inner, tenant: &Tenant) {
+    let Some(guard) = inner.slots.begin(tenant.id, Doing::Stopping) else {
+        return;
+    };
+    inner.alarms.clear(tenant.id, alarms::Kind::Wake);
+    if let Err(error) = inner.launcher.forget_rest(tenant.key()).await {
+        tracing::warn!(tenant_id = %tenant.id, "failed to forget a node's sleep: {error}");
+    }
+    guard.rest();
 }
 
 /// What an owner reads who starts a node that an operator holds.

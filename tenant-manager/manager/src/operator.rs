@@ -15,15 +15,17 @@ use lifecycle::Timestamp;
 use node_api::{LogPage, LogQuery, Secret};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tenant_model::{AccountId, DesiredState, Label, NodeStatus, Role};
+use tenant_model::{AccountId, Deed, DesiredState, Label, NodeStatus, Role};
 use tokio::time::Instant;
 
+use crate::boot::Cause;
 use crate::error::{NodeOpError, unavailable};
 use crate::keys::random;
 use crate::logs::LogFollower;
 use crate::manager::{Inner, Manager};
 use crate::nodes::{self, Wish};
 use crate::principal::Principal;
+use crate::reconcile::Observed;
 use crate::tenant::Tenant;
 use crate::view::NodeView;
 
@@ -33,7 +35,7 @@ const LIFETIME: Duration = Duration::from_secs(60);
 const MAX_TOKENS: usize = 64;
 /// How local tokens begin, unlike those of sessions.
 const PREFIX: &str = "berth_local_";
-/// Longest reason of a suspension, bytes.
+/// Longest reason of a suspension, characters.
 const MAX_REASON: usize = 500;
 
 /// Tokens of whoever has the data directory. See the module's documentation.
@@ -152,18 +154,27 @@ impl Operator<'_> {
         }
     }
 
-    async fn audit(&self, tenant: &Tenant, action: &str) -> Result<(), NodeOpError> {
-        let change = tenant.change(self.principal.actor(), self.inner().clock.now());
-        let written = self.inner().repositories.tenants.audit(change, action);
-        let written = written.await;
+    async fn audit(
+        &self,
+        tenant: Option<&Tenant>,
+        action: &'static str,
+    ) -> Result<(), NodeOpError> {
+        let deed = Deed {
+            tenant: tenant.map(|tenant| tenant.id),
+            actor: self.principal.actor(),
+            action,
+            at: self.inner().clock.now(),
+        };
+        let written = self.inner().repositories.tenants.audit(deed).await;
         written.map_err(|error| NodeOpError::Unavailable(unavailable(&error)))
     }
 
     /// The nodes of this host, by label.
     ///
     /// # Errors
-    /// None today: memory answers.
+    /// [`NodeOpError::Unavailable`]: what cannot be audited is not shown.
     pub async fn nodes(&self, query: &NodeQuery) -> Result<NodesPage, NodeOpError> {
+        self.audit(None, "nodes.list").await?;
         let mut tenants = self.inner().registry.read().all();
         tenants.sort_by(|a, b| a.label.cmp(&b.label));
         let mut page = NodesPage {
@@ -194,14 +205,16 @@ impl Operator<'_> {
     /// One node of this host.
     ///
     /// # Errors
-    /// [`NodeOpError::NotFound`].
+    /// [`NodeOpError`].
     pub async fn node(&self, label: &str) -> Result<OperatorNodeView, NodeOpError> {
-        Ok(self.view(&*self.tenant(label)?))
+        let tenant = self.tenant(label)?;
+        self.audit(Some(&tenant), "node.look").await?;
+        Ok(self.view(&tenant))
     }
 
     async fn wish(&self, label: &str, wish: Wish) -> Result<OperatorNodeView, NodeOpError> {
         let tenant = self.tenant(label)?;
-        self.audit(&tenant, wish.action()).await?;
+        self.audit(Some(&tenant), wish.action()).await?;
         let actor = self.principal.actor();
         self.manager.granted(tenant.clone(), actor, wish).await?;
         Ok(self.view(&tenant))
@@ -237,7 +250,7 @@ impl Operator<'_> {
     /// [`NodeOpError`].
     pub async fn hibernate_node(&self, label: &str) -> Result<OperatorNodeView, NodeOpError> {
         let tenant = self.tenant(label)?;
-        self.audit(&tenant, "node.hibernate").await?;
+        self.audit(Some(&tenant), "node.hibernate").await?;
         nodes::hibernate(self.inner(), &tenant)?;
         Ok(self.view(&tenant))
     }
@@ -253,8 +266,8 @@ impl Operator<'_> {
         reason: &str,
     ) -> Result<OperatorNodeView, NodeOpError> {
         let reason = reason.trim();
-        if reason.is_empty() || reason.len() > MAX_REASON || reason.contains('\0') {
-            let text = format!("say why, in at most {MAX_REASON} bytes: the owner reads it");
+        if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.contains('\0') {
+            let text = format!("say why, in at most {MAX_REASON} characters: the owner reads it");
             return Err(NodeOpError::Conflict(text));
         }
         self.hold(label, Some(reason.to_owned())).await
@@ -281,7 +294,18 @@ impl Operator<'_> {
             let tenants = &inner.repositories.tenants;
             let written = tenants.set_suspended(change, reason.as_deref()).await;
             written.map_err(|error| NodeOpError::Unavailable(inner.not_written(&held, &error)))?;
-            held.state.lock().suspended = reason;
+            {
+                let mut state = held.state.lock();
+                // What it slept through is made up for.
+                if reason.is_none() && state.desired == DesiredState::Running {
+                    state.want(Cause::Timer);
+                }
+                state.suspended = reason;
+            }
+            if inner.slots.observe(held.id).0 == Observed::Purging {
+                let text = "the node is being removed already".to_owned();
+                return Err(NodeOpError::Conflict(text));
+            }
             inner.slots.feed.changed(held.id);
             inner.reconcile(&held);
             Ok(())
@@ -297,7 +321,7 @@ impl Operator<'_> {
     /// [`NodeOpError`].
     pub async fn node_log(&self, label: &str, query: LogQuery) -> Result<LogPage, NodeOpError> {
         let tenant = self.tenant(label)?;
-        self.audit(&tenant, "node.read-log").await?;
+        self.audit(Some(&tenant), "node.read-log").await?;
         self.inner().read_log(&tenant, query).await
     }
 
@@ -311,7 +335,7 @@ impl Operator<'_> {
         query: LogQuery,
     ) -> Result<LogFollower, NodeOpError> {
         let tenant = self.tenant(label)?;
-        self.audit(&tenant, "node.read-log").await?;
+        self.audit(Some(&tenant), "node.read-log").await?;
         Ok(self.inner().follow(&tenant, self.principal, query))
     }
 }

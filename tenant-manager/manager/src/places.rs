@@ -16,15 +16,17 @@ use tokio::time::Instant;
 
 use crate::manager::Inner;
 use crate::slots::TenantNode;
-use crate::stop;
 use crate::tenant::Tenant;
+use crate::{stop, upkeep};
 
 /// A node that was used more recently keeps its place.
 const MIN_IDLE: Duration = Duration::from_millis(500);
-/// How long a boot waits for room.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks for a node that may go.
-const LOOK: Duration = Duration::from_millis(50);
+/// The same for a boot that nobody waits for.
+const MIN_IDLE_CALM: Duration = Duration::from_secs(60);
+/// Nodes put to sleep for one that boots.
+pub(crate) const MAX_VICTIMS: u32 = 3;
+/// A reading is no older than this.
+const FRESH: Duration = Duration::from_secs(30);
 /// Of a limit, what is kept for everything that is no node: a tenth.
 const RESERVE: u64 = 10;
 /// What one more node is taken to need until the next reading: mappings of a
@@ -65,7 +67,8 @@ pub(crate) struct Places(Arc<Shared>);
 struct Shared {
     taken: AtomicUsize,
     limit: usize,
-    reading: Mutex<Option<HostUse>>,
+    /// The last reading, and when it was.
+    reading: Mutex<Option<(HostUse, Instant)>>,
     /// Places taken since the reading, less those given up.
     since: AtomicI64,
 }
@@ -102,17 +105,23 @@ impl Places {
         self.0.taken.load(Ordering::Acquire)
     }
 
-    /// Whether the last reading says nothing of now, or that there is too
-    /// little of something.
-    pub(crate) fn is_stale(&self) -> bool {
-        let unread = self.0.reading.lock().is_none();
-        unread || self.0.since.load(Ordering::Acquire) != 0 || self.scarce().is_some()
+    /// Whether the last reading is old, or says nothing of the nodes of now, or
+    /// that there is too little of something.
+    pub(crate) fn is_stale(&self, now: Instant) -> bool {
+        let read_at = self.0.reading.lock().map(|(_, at)| at);
+        let is_old = read_at.is_none_or(|at| now.duration_since(at) >= FRESH);
+        is_old || self.counted() != 0 || self.scarce().is_some()
     }
 
-    /// Takes over a reading.
-    pub(crate) fn read(&self, reading: HostUse) {
-        *self.0.reading.lock() = Some(reading);
-        self.0.since.store(0, Ordering::Release);
+    /// Places taken since the last reading, less those given up.
+    pub(crate) fn counted(&self) -> i64 {
+        self.0.since.load(Ordering::Acquire)
+    }
+
+    /// Takes over a reading, begun when so many places had been `counted`.
+    pub(crate) fn read(&self, reading: HostUse, counted: i64, now: Instant) {
+        *self.0.reading.lock() = Some((reading, now));
+        self.0.since.fetch_sub(counted, Ordering::AcqRel);
     }
 
     fn take(&self) -> Result<Place, NoRoom> {
@@ -140,8 +149,8 @@ impl Places {
             mappings,
             descriptors,
             memory,
-        } = (*self.0.reading.lock())?;
-        let since = u64::try_from(self.0.since.load(Ordering::Acquire)).unwrap_or(0);
+        } = self.0.reading.lock().map(|(reading, _)| reading)?;
+        let since = u64::try_from(self.counted()).unwrap_or(0);
         let names = ["memory mappings", "open files", "memory"];
         let shares = [mappings, descriptors, memory];
         let full = |share: &Share, one: u64| {
@@ -155,36 +164,40 @@ impl Places {
     }
 }
 
-/// A place for `tenant`, made if need be.
+/// A place, made if need be by putting at most `victims` to sleep, which are
+/// counted down. Who finds none comes back after a while, holding nothing.
 ///
 /// # Cancel-Safety
 /// Safe; a node that was told to sleep does so.
-pub(crate) async fn take(inner: &Arc<Inner>, tenant: &Tenant) -> Result<Place, NoRoom> {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn take(
+    inner: &Arc<Inner>,
+    urgent: bool,
+    victims: &mut u32,
+) -> Result<Place, NoRoom> {
+    let min_idle = if urgent { MIN_IDLE } else { MIN_IDLE_CALM };
     loop {
         let none = match inner.places.take() {
             Ok(place) => return Ok(place),
             Err(none) => none,
         };
-        if let Some((victim, node)) = longest_idle(inner) {
-            make_room(inner, &victim, &node).await;
-        } else if Instant::now() >= deadline {
-            metrics::counter!("berth_node_boots_total", "outcome" => "no_room").increment(1);
-            tracing::warn!(tenant_id = %tenant.id, "no room for one more node: out of {}", none.0);
+        let Some((victim, node)) = longest_idle(inner, min_idle).filter(|_| *victims > 0) else {
             return Err(none);
-        } else {
-            tokio::time::sleep(LOOK).await;
-        }
+        };
+        *victims -= 1;
+        make_room(inner, &victim, &node, min_idle).await;
+        // What it used may come back late, or not: nobody else goes for an old
+        // reading.
+        upkeep::read_use(inner).await;
     }
 }
 
 /// The node that may go first, if any may.
-fn longest_idle(inner: &Inner) -> Option<(Arc<Tenant>, Arc<TenantNode>)> {
+fn longest_idle(inner: &Inner, min_idle: Duration) -> Option<(Arc<Tenant>, Arc<TenantNode>)> {
     let mut found: Option<(Duration, Arc<Tenant>, Arc<TenantNode>)> = None;
     for (id, node) in inner.slots.attached() {
         let Some(idle) = node
             .idle_for(Instant::now())
-            .filter(|idle| *idle >= MIN_IDLE)
+            .filter(|idle| *idle >= min_idle)
         else {
             continue;
         };
@@ -200,12 +213,17 @@ fn longest_idle(inner: &Inner) -> Option<(Arc<Tenant>, Arc<TenantNode>)> {
 }
 
 /// Puts `victim` to sleep, unless somebody came to use it, and waits for that.
-async fn make_room(inner: &Arc<Inner>, victim: &Arc<Tenant>, node: &Arc<TenantNode>) {
+async fn make_room(
+    inner: &Arc<Inner>,
+    victim: &Arc<Tenant>,
+    node: &Arc<TenantNode>,
+    min_idle: Duration,
+) {
     let unused = |attached: &Arc<TenantNode>| {
         Arc::ptr_eq(attached, node)
             && attached
                 .idle_for(Instant::now())
-                .is_some_and(|idle| idle >= MIN_IDLE)
+                .is_some_and(|idle| idle >= min_idle)
     };
     let Some((guard, node)) = inner.slots.begin_stop(victim.id, unused) else {
         return;
@@ -244,14 +262,15 @@ mod tests {
         assert_eq!(places.taken(), 1);
     }
 
-    #[test]
-    fn what_the_host_runs_out_of_is_named_and_counted_between_readings() {
+    #[tokio::test]
+    async fn what_the_host_runs_out_of_is_named_and_counted_between_readings() {
         let places = Places::new(1000);
+        let read = |reading| places.read(reading, places.counted(), Instant::now());
         let mappings = Share {
             used: 0,
             limit: 1000,
         };
-        places.read(HostUse {
+        read(HostUse {
             mappings,
             ..plenty()
         });
@@ -259,7 +278,7 @@ mod tests {
         let held: Vec<_> = (0..9).map(|_| places.take().unwrap()).collect();
         assert_eq!(places.take().unwrap_err(), NoRoom("memory mappings"));
         // They use less than was thought.
-        places.read(HostUse {
+        read(HostUse {
             mappings: Share {
                 used: 90,
                 ..mappings
@@ -267,7 +286,7 @@ mod tests {
             ..plenty()
         });
         assert!(places.take().is_ok());
-        places.read(HostUse {
+        read(HostUse {
             memory: Share {
                 used: 999 << 20,
                 limit: 1000 << 20,

@@ -231,6 +231,13 @@ impl Slots {
         }
     }
 
+    /// Tells what is in progress with the tenant that somebody waits.
+    pub(crate) fn hurry(&self, tenant: TenantId) {
+        if let Some(Slot::InProgress { hurry, .. }) = self.map.lock().slots.get(&tenant) {
+            hurry.cancel();
+        }
+    }
+
     /// Tells a boot in progress that it is not wanted any more.
     pub(crate) fn cancel_boot(&self, tenant: TenantId) {
         if let Some(Slot::InProgress {

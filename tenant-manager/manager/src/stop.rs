@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use lifecycle::{TaskKind, failpoints};
 use node_api::{Rest, StopReason};
+use tenant_model::StorageError;
 use tracing::Instrument;
 
 use crate::alarms;
@@ -107,6 +108,7 @@ pub(crate) async fn run(
     let outcome = match reason {
         StopReason::Owner => "owner",
         StopReason::Idle => "idle",
+        StopReason::Suspended => "suspended",
         StopReason::HostShutdown | StopReason::HostRestart => "shutdown",
     };
     metrics::counter!("berth_node_stops_total", "reason" => outcome).increment(1);
@@ -118,6 +120,10 @@ pub(crate) fn begin_purge(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
     let Some(guard) = inner.slots.begin(tenant.id, Doing::Purging) else {
         return;
     };
+    // An operator who came first keeps it.
+    if tenant.state.lock().suspended.is_some() {
+        return guard.rest();
+    }
     let span = tracing::info_span!("purge", tenant_id = %tenant.id, label = %tenant.label);
     let (inner, tenant) = (inner.clone(), tenant.clone());
     let tasks = inner.tasks.clone();
@@ -149,7 +155,12 @@ async fn purge(inner: &Inner, tenant: &Tenant) -> Result<(), String> {
     failpoints::hit("purge.data-removed").map_err(|injected| injected.to_string())?;
     let change = tenant.change(None, inner.clock.now());
     let ended = inner.repositories.tenants.purge(change).await;
-    ended.map_err(|error| error.to_string())?;
+    match ended {
+        // Ended by an attempt whose answer was lost, or another host's by now:
+        // either way not ours any more.
+        Ok(()) | Err(StorageError::Fenced) => {}
+        Err(error) => return Err(error.to_string()),
+    }
     failpoints::crash("purge.row-ended");
     Ok(())
 }

@@ -1,13 +1,12 @@
 //! A tenant of this host as the manager keeps it in memory: enough to wake its
 //! node and to let people in without asking the database.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use ed25519_dalek::SigningKey;
 use lifecycle::{Timestamp, TokenBucket};
-use node_api::{Keyfile, LoginVerifiers, NodeLimits, NodeSpec, TenantKey, Transport};
+use node_api::{Keyfile, LoginVerifiers, NodeLimits, NodeSpec, StopReason, TenantKey, Transport};
 use node_types::NodeName;
 use parking_lot::Mutex;
 use tenant_model::{
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::access::{Door, TenantAccess};
 use crate::admission::AccountPermits;
-use crate::boot::Cause;
+use crate::boot::{Cause, ROOM_AGAIN};
 use crate::breaker::Breaker;
 use crate::fabric::WAKES;
 use crate::keyfile::Wanted;
@@ -40,7 +39,7 @@ pub(crate) struct Tenant {
     pub(crate) permits: AccountPermits,
     incarnation: u32,
     pub(crate) plan: Plan,
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// Held from a write to the database until memory says the same, so that
     /// two wishes at once end the same way in both. Taken before `state`.
     pub(crate) wishes: tokio::sync::Mutex<()>,
@@ -259,11 +258,11 @@ impl Tenant {
         let state = self.state.lock();
         Intent {
             desired: state.desired,
-            boot_wanted: state.boot_is_wanted() && !state.breaker.gave_up(),
+            boot_wanted: state.boot_is_wanted() && !state.breaker.gave_up(now),
             restart: state.restart,
             suspended: state.suspended.is_some(),
             purge_due: state.purge_at.is_some_and(|at| at <= clock),
-            held_back: state.breaker.refuses(now).is_some(),
+            held_back: state.breaker.refuses(now).is_some() || state.waits_for_room(now),
             lost: state.lost,
         }
     }
@@ -307,6 +306,25 @@ impl State {
     pub(crate) fn want(&mut self, cause: Cause) {
         self.boot_wanted = true;
         self.cause = cause;
+    }
+
+    /// It runs: what was wanted of it has been done.
+    pub(crate) fn granted(&mut self) {
+        self.boot_wanted = false;
+        self.cause = Cause::Start;
+    }
+
+    /// Its boot found no room a moment ago.
+    fn waits_for_room(&self, now: Instant) -> bool {
+        self.no_room.is_some_and(|at| now < at + ROOM_AGAIN)
+    }
+
+    /// Why its node is stopped that is not wanted any more.
+    pub(crate) fn stop_reason(&self) -> StopReason {
+        match self.suspended {
+            Some(_) => StopReason::Suspended,
+            None => StopReason::Owner,
+        }
     }
 
     /// Whether it is to run now, not only on demand.
@@ -356,88 +374,5 @@ impl State {
             .purge_at
             .map(|at| format!("everything of it will be removed after {}", at.date()));
         (NodeStatus::Archived, reason)
-    }
-}
-
-/// The tenants of this host.
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    by_label: HashMap<Label, Arc<Tenant>>,
-    by_id: HashMap<TenantId, Arc<Tenant>>,
-    by_name: HashMap<NodeName, Arc<Tenant>>,
-    permits: HashMap<AccountId, AccountPermits>,
-}
-
-impl Registry {
-    /// Adds a row of the database, unless it is there already.
-    pub(crate) fn add(
-        &mut self,
-        row: tenant_model::Tenant,
-    ) -> Result<Arc<Tenant>, node_types::IdError> {
-        if let Some(known) = self.by_id.get(&row.id) {
-            return Ok(known.clone());
-        }
-        let permits = self.permits.entry(row.account).or_default().clone();
-        let tenant = Tenant::load(row, permits)?;
-        self.by_label.insert(tenant.label.clone(), tenant.clone());
-        self.by_id.insert(tenant.id, tenant.clone());
-        self.by_name.insert(tenant.name.clone(), tenant.clone());
-        Ok(tenant)
-    }
-
-    /// Forgets a tenant.
-    pub(crate) fn remove(&mut self, tenant: &Tenant) {
-        self.by_id.remove(&tenant.id);
-        let same = |known: &Arc<Tenant>| known.id == tenant.id;
-        if self.by_label.get(&tenant.label).is_some_and(same) {
-            self.by_label.remove(&tenant.label);
-        }
-        if self.by_name.get(&tenant.name).is_some_and(same) {
-            self.by_name.remove(&tenant.name);
-        }
-        if !self
-            .by_id
-            .values()
-            .any(|other| other.account == tenant.account)
-        {
-            self.permits.remove(&tenant.account);
-        }
-    }
-
-    /// The tenant of `label`.
-    pub(crate) fn labelled(&self, label: &str) -> Option<Arc<Tenant>> {
-        self.by_label.get(label).cloned()
-    }
-
-    /// The tenant whose node is called `name`.
-    pub(crate) fn named(&self, name: &NodeName) -> Option<Arc<Tenant>> {
-        self.by_name.get(name).cloned()
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// The tenant with this id.
-    pub(crate) fn get(&self, id: TenantId) -> Option<Arc<Tenant>> {
-        self.by_id.get(&id).cloned()
-    }
-
-    /// Every tenant.
-    pub(crate) fn all(&self) -> Vec<Arc<Tenant>> {
-        self.by_id.values().cloned().collect()
-    }
-
-    /// The tenants of `account`, oldest first.
-    pub(crate) fn of_account(&self, account: AccountId) -> Vec<Arc<Tenant>> {
-        let mut tenants: Vec<_> = self
-            .by_id
-            .values()
-            .filter(|tenant| tenant.account == account)
-            .cloned()
-            .collect();
-        tenants.sort_by(|a, b| (a.created_at, &a.label).cmp(&(b.created_at, &b.label)));
-        tenants
     }
 }

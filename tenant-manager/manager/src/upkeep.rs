@@ -102,13 +102,14 @@ pub(crate) async fn pass(inner: &Arc<Inner>) {
 
 /// Reads what the host uses, if nodes came or went since.
 pub(crate) async fn read_use(inner: &Arc<Inner>) {
-    if !inner.places.is_stale() {
+    if !inner.places.is_stale(Instant::now()) {
         return;
     }
+    let counted = inner.places.counted();
     let gauge = inner.gauge.clone();
     let reading = inner.tasks.blocking(move || gauge.read()).await.flatten();
     if let Some(reading) = reading {
-        inner.places.read(reading);
+        inner.places.read(reading, counted, Instant::now());
     }
 }
 

@@ -288,9 +288,163 @@ async fn operators_see_everybodys_nodes_and_bring_back_what_was_given_up() {
     desk.hibernate_node("bob").await.unwrap();
     shows(&fakes, &bob, "bob", NodeStatus::Hibernated).await;
     let audited = fakes.repositories.audited();
-    let actions: Vec<_> = audited.iter().map(|(_, action)| action.as_str()).collect();
-    assert_eq!(actions, ["node.start", "node.hibernate"]);
-    assert!(audited.iter().all(|(change, _)| change.actor.is_none()));
+    let actions: Vec<_> = audited.iter().map(|deed| deed.action).collect();
+    let looks = ["nodes.list"; 3];
+    assert_eq!(actions[..3], looks);
+    assert_eq!(actions[3..], ["node.start", "node.hibernate"]);
+    assert!(audited.iter().all(|deed| deed.actor.is_none()));
     let unknown = desk.stop_node("nobody").await;
     assert_eq!(unknown.unwrap_err(), NodeOpError::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_short_of_memory_puts_few_to_sleep_for_one_that_comes() {
+    let gauge = Arc::new(FakeGauge::default());
+    let share = Share {
+        used: 1,
+        limit: 1 << 40,
+    };
+    let roomy = HostUse {
+        mappings: share,
+        descriptors: share,
+        memory: share,
+    };
+    gauge.set(roomy);
+    let (fakes, alice) = with(FakeOptions {
+        gauge: gauge.clone(),
+        plan: Plan {
+            nodes: 20,
+            ..Plan::default()
+        },
+        ..FakeOptions::default()
+    })
+    .await;
+    for number in 0..12 {
+        fakes.node(&alice, &format!("n{number}")).await.unwrap();
+    }
+    tokio::time::sleep(MINUTE).await;
+    // Memory that does not come back when nodes sleep.
+    gauge.set(HostUse {
+        memory: Share {
+            used: 1 << 40,
+            limit: 1 << 40,
+        },
+        ..roomy
+    });
+    tokio::time::sleep(MINUTE).await;
+    fakes.manager.hibernate_node(&alice, "n0").await.unwrap();
+    shows(&fakes, &alice, "n0", NodeStatus::Hibernated).await;
+    let before = fakes.launcher.running().len();
+    let access = fakes.manager.visitor("n0").unwrap();
+    let refused = fakes.manager.acquire(&access).await.unwrap_err();
+    assert!(matches!(refused, AcquireError::Full { .. }), "{refused:?}");
+    let after = fakes.launcher.running().len();
+    assert!(after < before, "somebody made room");
+    // Three at each of its looks, of which there are few in five seconds; and
+    // whoever is used stays in any case.
+    fakes
+        .launcher
+        .running_node("n11.dev")
+        .inspect(|node| node.touch());
+    gauge.set(roomy);
+    tokio::time::sleep(MINUTE).await;
+    assert!(fakes.manager.acquire(&access).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_room_is_tried_now_and_then_and_not_all_the_time() {
+    let options = FakeOptions {
+        limits: ManagerLimits {
+            max_awake: 1,
+            ..ManagerLimits::default()
+        },
+        plan: Plan {
+            always_on: true,
+            ..Plan::default()
+        },
+        ..FakeOptions::default()
+    };
+    let (fakes, alice) = with(options).await;
+    fakes.node(&alice, "one").await.unwrap();
+    let create = fakes.manager.create_node(&alice, "two", common::password());
+    create.await.unwrap();
+    let mut changes = fakes.manager.changes(&alice);
+    let mut turns = 0;
+    let end = Instant::now() + 10 * MINUTE;
+    while tokio::time::timeout_at(end, changes.next()).await.is_ok() && turns < 10_000 {
+        turns += 1;
+    }
+    assert!(
+        (50..1000).contains(&turns),
+        "{turns} changes in ten minutes"
+    );
+    fakes.manager.stop_node(&alice, "one").await.unwrap();
+    shows(&fakes, &alice, "two", NodeStatus::Active).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn timers_are_kept_over_a_suspension_and_forgotten_by_an_owners_stop() {
+    let (fakes, alice) = fakes().await;
+    fakes.node(&alice, "alice").await.unwrap();
+    let rita = operator(&fakes).await;
+    let desk = fakes.manager.operator(&rita).unwrap();
+    let node = fakes.launcher.running_node("alice.dev").unwrap();
+    node.set_wake_in(Some(MINUTE));
+    desk.suspend_node("alice", "to look").await.unwrap();
+    shows(&fakes, &alice, "alice", NodeStatus::Suspended).await;
+    assert_eq!(node.stopped_for(), Some(StopReason::Suspended));
+    tokio::time::sleep(10 * MINUTE).await;
+    assert!(fakes.launcher.running().is_empty());
+    desk.resume_node("alice").await.unwrap();
+    shows(&fakes, &alice, "alice", NodeStatus::Active).await;
+
+    let node = fakes.launcher.running_node("alice.dev").unwrap();
+    node.set_wake_in(Some(MINUTE));
+    fakes.manager.hibernate_node(&alice, "alice").await.unwrap();
+    shows(&fakes, &alice, "alice", NodeStatus::Hibernated).await;
+    fakes.manager.stop_node(&alice, "alice").await.unwrap();
+    assert_eq!(fakes.launcher.forgotten(), [fakes.launcher.specs()[0].key]);
+    fakes.manager.start_node(&alice, "alice").await.unwrap();
+    shows(&fakes, &alice, "alice", NodeStatus::Active).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_is_not_lost_by_a_boot_that_failed() {
+    let (fakes, alice) = fakes().await;
+    fakes.node(&alice, "alice").await.unwrap();
+    let node = fakes.launcher.running_node("alice.dev").unwrap();
+    node.set_wake_in(Some(10 * MINUTE));
+    fakes.manager.hibernate_node(&alice, "alice").await.unwrap();
+    shows(&fakes, &alice, "alice", NodeStatus::Hibernated).await;
+    fakes.launcher.fail_next(1);
+    let access = fakes.manager.visitor("alice").unwrap();
+    assert!(fakes.manager.acquire(&access).await.is_err());
+    assert!(fakes.launcher.running().is_empty());
+    tokio::time::sleep(12 * MINUTE).await;
+    assert!(fakes.launcher.running_node("alice.dev").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_whose_answer_was_lost_comes_to_its_end() {
+    let limits = ManagerLimits {
+        purge_grace: Duration::from_secs(10),
+        ..ManagerLimits::default()
+    };
+    let (fakes, alice) = with(FakeOptions {
+        limits,
+        ..FakeOptions::default()
+    })
+    .await;
+    fakes.node(&alice, "alice").await.unwrap();
+    fakes
+        .manager
+        .delete_node(&alice, "alice", true)
+        .await
+        .unwrap();
+    shows(&fakes, &alice, "alice", NodeStatus::Archived).await;
+    fakes.repositories.remove("alice");
+    fakes.clock.advance(20);
+    tokio::time::sleep(10 * MINUTE).await;
+    let gone = fakes.manager.node(&alice, "alice").await;
+    assert_eq!(gone, Err(NodeOpError::NotFound));
 }

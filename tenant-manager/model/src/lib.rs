@@ -22,7 +22,7 @@ pub use label::{Label, LabelError};
 pub use password::{PasswordError, check_account_password, check_node_password};
 pub use plan::Plan;
 pub use record::{
-    Account, Change, Credentials, Failures, Host, NewAccount, NewSession, NewTenant, Session,
+    Account, Change, Credentials, Deed, Failures, Host, NewAccount, NewSession, NewTenant, Session,
     SshAccess, StoredVerifiers, Tenant, WrappedKeys,
 };
 pub use repository::{

@@ -196,3 +196,17 @@ pub struct Change {
     /// When.
     pub at: OffsetDateTime,
 }
+
+/// Something that is audited although it changes no row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deed {
+    /// Whose node it is about, if it is about one.
+    pub tenant: Option<TenantId>,
+    /// Who did it; none for an operator who has the data directory and no
+    /// account.
+    pub actor: Option<AccountId>,
+    /// What, such as `node.read-log`.
+    pub action: &'static str,
+    /// When.
+    pub at: OffsetDateTime,
+}

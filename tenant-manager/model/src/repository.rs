@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{
-    Account, AccountId, Change, Credentials, DesiredState, Email, Failures, Generation, Host,
+    Account, AccountId, Change, Credentials, Deed, DesiredState, Email, Failures, Generation, Host,
     HostId, Label, NewAccount, NewSession, NewTenant, Role, Session, SessionId, SshAccess,
     StoredVerifiers, Tenant, TenantId,
 };
@@ -214,12 +214,12 @@ pub trait TenantRepository: Send + Sync + fmt::Debug {
     async fn set_suspended(&self, change: Change, reason: Option<&str>)
     -> Result<(), StorageError>;
 
-    /// Keeps that somebody did something with a tenant that changes no row,
-    /// such as looking at it as an operator.
+    /// Keeps that somebody did something that changes no row, such as looking
+    /// at the nodes of others as an operator.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`].
-    async fn audit(&self, change: Change, action: &str) -> Result<(), StorageError>;
+    async fn audit(&self, deed: Deed) -> Result<(), StorageError>;
 
     /// Keeps a new SSH password.
     ///

@@ -16,7 +16,7 @@ use crate::health::Health;
 const CONNECTIONS: u32 = 10;
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// Bound on one statement, kept by the database.
-const STATEMENT_MILLISECONDS: &str = "10000";
+const STATEMENT_MILLISECONDS: &str = "7000";
 /// Bound on one operation, kept here for when the database is not there to.
 pub(crate) const OPERATION: Duration = Duration::from_secs(8);
 /// Bound on asking whether it is there.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use tenant_model::{
-    Change, Conflict, DesiredState, Generation, Host, HostId, Label, NewTenant, Plan, SshAccess,
-    StorageError, StoredVerifiers, Tenant, TenantId, TenantRepository,
+    Change, Conflict, Deed, DesiredState, Generation, Host, HostId, Label, NewTenant, Plan,
+    SshAccess, StorageError, StoredVerifiers, Tenant, TenantId, TenantRepository,
 };
 use time::OffsetDateTime;
 
@@ -40,23 +40,37 @@ impl Pg {
         })
     }
 
+    /// A transaction whose statements may take as long as [`TAKING_OVER`].
+    async fn patient(&self) -> Result<sqlx::PgTransaction<'static>, Failure> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("SELECT set_config('statement_timeout', $1, true)")
+            .bind(TAKING_OVER.as_millis().to_string())
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction)
+    }
+
     async fn claim_all(&self, host: HostId) -> Result<Vec<Tenant>, Failure> {
+        let mut transaction = self.patient().await?;
         let rows: Vec<TenantRow> = sqlx::query_as(
             "UPDATE tenants SET generation = generation + 1
              WHERE host = $1 AND purged_at IS NULL RETURNING *",
         )
         .bind(host.uuid())
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
     async fn read_all(&self, host: HostId) -> Result<Vec<Tenant>, Failure> {
+        let mut transaction = self.patient().await?;
         let rows: Vec<TenantRow> =
             sqlx::query_as("SELECT * FROM tenants WHERE host = $1 AND purged_at IS NULL")
                 .bind(host.uuid())
-                .fetch_all(&self.pool)
+                .fetch_all(&mut *transaction)
                 .await?;
+        transaction.commit().await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
@@ -163,9 +177,27 @@ impl Pg {
         Ok(transaction.commit().await?)
     }
 
-    async fn write_audit(&self, change: Change, action: &str) -> Result<(), Failure> {
-        let mut connection = self.pool.acquire().await?;
-        audit(&mut connection, change, action, serde_json::json!({})).await
+    async fn write_deed(&self, deed: Deed) -> Result<(), Failure> {
+        let Deed {
+            tenant,
+            actor,
+            action,
+            at,
+        } = deed;
+        // The host's own deeds name nobody either: these are an operator's.
+        let detail = serde_json::json!({ "local": actor.is_none() });
+        sqlx::query(
+            "INSERT INTO audit (at, actor, account, tenant, action, detail)
+             VALUES ($1, $2, (SELECT account FROM tenants WHERE id = $3), $3, $4, $5)",
+        )
+        .bind(at)
+        .bind(actor.map(tenant_model::AccountId::uuid))
+        .bind(tenant.map(TenantId::uuid))
+        .bind(action)
+        .bind(detail)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     async fn write_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), Failure> {
@@ -398,8 +430,8 @@ impl TenantRepository for Pg {
         attempt!(self, self.write_suspended(change, reason))
     }
 
-    async fn audit(&self, change: Change, action: &str) -> Result<(), StorageError> {
-        attempt!(self, self.write_audit(change, action))
+    async fn audit(&self, deed: Deed) -> Result<(), StorageError> {
+        attempt!(self, self.write_deed(deed))
     }
 
     async fn set_ssh(&self, change: Change, ssh: &SshAccess) -> Result<(), StorageError> {

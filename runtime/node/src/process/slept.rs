@@ -79,13 +79,16 @@ impl Timers {
         Some(had.timers.remove(at).due)
     }
 
-    /// The process waits for messages: the timers that the host is to set.
-    fn first_receive(&mut self) -> Vec<SleptTimer> {
-        let Some(Had { mut timers, set }) = self.had.take() else {
-            return Vec::new();
-        };
-        timers.retain(|timer| !set && !timer.awaited);
-        timers
+    /// The process waits for messages: the next timer that the host is to set.
+    /// The others are kept until it is their turn.
+    fn next_to_set(&mut self) -> Option<SleptTimer> {
+        let had = self.had.as_mut()?;
+        had.timers.retain(|timer| !had.set && !timer.awaited);
+        if had.timers.is_empty() {
+            self.had = None;
+            return None;
+        }
+        Some(had.timers.remove(0))
     }
 
     /// What the next life has to know, with the timers that run now.
@@ -135,7 +138,7 @@ impl Host {
 
     /// Sets the timers from before the sleep of a process that has set none.
     pub(super) async fn set_slept_timers(&mut self) {
-        for timer in self.timers.first_receive() {
+        while let Some(timer) = self.timers.next_to_set() {
             let seconds = left(timer.due, self.inbox.now()).div_ceil(1000);
             let request = Request {
                 expects_response: Some(seconds.saturating_add(1)),
@@ -211,8 +214,13 @@ mod tests {
         assert_eq!(claim(&mut timers, HOUR, ""), Some(at(50)));
         assert_eq!(claim(&mut timers, HOUR, ""), None);
         // It has set some: what it has not set again is forgotten.
-        assert_eq!(timers.first_receive(), []);
+        assert_eq!(set_again(&mut timers), []);
         assert_eq!(claim(&mut timers, HOUR, "a"), None);
+    }
+
+    /// What the host sets when the process first waits.
+    fn set_again(timers: &mut Timers) -> Vec<SleptTimer> {
+        std::iter::from_fn(|| timers.next_to_set()).collect()
     }
 
     #[test]
@@ -220,10 +228,10 @@ mod tests {
         let had = vec![timer(HOUR, "b", 50), timer(5, "", 20)];
         let mut timers = Timers::new(had.clone());
         assert!(timers.is_waking());
-        let again = timers.first_receive();
+        let again = set_again(&mut timers);
         assert_eq!(again, [had[1].clone(), had[0].clone()]);
         assert!(!timers.is_waking());
-        assert_eq!(timers.first_receive(), []);
+        assert_eq!(set_again(&mut timers), []);
     }
 
     #[test]
@@ -236,8 +244,8 @@ mod tests {
         assert_eq!(timers.claim(HOUR, None, true), Some(at(50)));
         assert_eq!(timers.claim(HOUR, None, true), None);
         // Having paused it has set no timer of its own.
-        assert_eq!(timers.first_receive(), [timer(HOUR, "", 70)]);
-        assert_eq!(Timers::new(vec![pause]).first_receive(), []);
+        assert_eq!(set_again(&mut timers), [timer(HOUR, "", 70)]);
+        assert_eq!(set_again(&mut Timers::new(vec![pause])), []);
     }
 
     #[test]

@@ -191,6 +191,7 @@ fn farewell(reason: StopReason) -> &'static str {
         StopReason::Idle => {
             "This node was not used for a while and goes to sleep. Connect again to wake it."
         }
+        StopReason::Suspended => "The host's operator holds this node.",
         StopReason::HostRestart => "The host starts anew. Connect again in a moment.",
         StopReason::HostShutdown => "The host is shutting down. Connect again in a moment.",
     }

@@ -124,7 +124,8 @@ fn may_run(tenant: &Tenant) -> bool {
 /// Whether a message may start it.
 fn may_be_woken(tenant: &Tenant) -> bool {
     let state = tenant.state.lock();
-    state.may_run() && !state.breaker.gave_up() && state.breaker.refuses(Instant::now()).is_none()
+    let now = Instant::now();
+    state.may_run() && !state.breaker.gave_up(now) && state.breaker.refuses(now).is_none()
 }
 
 fn count(outcome: &'static str) {

@@ -28,6 +28,7 @@ pub struct FakeLauncher {
     clashes: AtomicUsize,
     stuck: Mutex<Option<String>>,
     alarms: Mutex<Vec<Alarm>>,
+    forgotten: Mutex<Vec<TenantKey>>,
     before_login: Mutex<Hook>,
 }
 
@@ -45,6 +46,7 @@ impl Default for FakeLauncher {
             clashes: AtomicUsize::new(0),
             stuck: Mutex::default(),
             alarms: Mutex::default(),
+            forgotten: Mutex::default(),
             before_login: Mutex::default(),
         }
     }
@@ -125,6 +127,11 @@ impl FakeLauncher {
         *self.alarms.lock() = alarms;
     }
 
+    /// Whose sleep was to be forgotten.
+    pub fn forgotten(&self) -> Vec<TenantKey> {
+        self.forgotten.lock().clone()
+    }
+
     /// Directories that were to be removed with what was purged.
     pub fn removed(&self) -> Vec<PathBuf> {
         self.removed.lock().clone()
@@ -168,6 +175,11 @@ impl NodeLauncher for FakeLauncher {
 
     async fn alarms(&self) -> Result<Vec<Alarm>, LaunchError> {
         Ok(self.alarms.lock().clone())
+    }
+
+    async fn forget_rest(&self, key: TenantKey) -> Result<(), LaunchError> {
+        self.forgotten.lock().push(key);
+        Ok(())
     }
 
     async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {

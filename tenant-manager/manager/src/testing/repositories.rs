@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 use tenant_model::{
-    Account, AccountId, AccountRepository, Change, Conflict, Credentials, DesiredState, Email,
-    Failures, Generation, Host, HostId, Incarnation, Label, NewAccount, NewSession, NewTenant,
-    Repositories, Role, Session, SessionId, SessionRepository, SshAccess, StorageError,
+    Account, AccountId, AccountRepository, Change, Conflict, Credentials, Deed, DesiredState,
+    Email, Failures, Generation, Host, HostId, Incarnation, Label, NewAccount, NewSession,
+    NewTenant, Repositories, Role, Session, SessionId, SessionRepository, SshAccess, StorageError,
     StoredVerifiers, Tenant, TenantId, TenantRepository,
 };
 use time::OffsetDateTime;
@@ -31,7 +31,7 @@ struct Tables {
     sessions: HashMap<[u8; 32], NewSession>,
     tenants: HashMap<TenantId, (HostId, Tenant)>,
     hosts: HashMap<HostId, Host>,
-    audit: Vec<(Change, String)>,
+    audit: Vec<Deed>,
 }
 
 impl MemoryRepositories {
@@ -70,8 +70,16 @@ impl MemoryRepositories {
     }
 
     /// What was audited that changed no row.
-    pub fn audited(&self) -> Vec<(Change, String)> {
+    pub fn audited(&self) -> Vec<Deed> {
         self.tables.lock().audit.clone()
+    }
+
+    /// Ends the row of `label`, as a purge does whose answer is lost.
+    pub fn remove(&self, label: &str) {
+        let mut tables = self.tables.lock();
+        tables
+            .tenants
+            .retain(|_, (_, tenant)| tenant.label.as_str() != label);
     }
 
     /// Gives every tenant to another host, as a fleet would.
@@ -340,9 +348,8 @@ impl TenantRepository for MemoryRepositories {
         Ok(())
     }
 
-    async fn audit(&self, change: Change, action: &str) -> Result<(), StorageError> {
-        let mut tables = self.tables()?;
-        tables.audit.push((change, action.to_owned()));
+    async fn audit(&self, deed: Deed) -> Result<(), StorageError> {
+        self.tables()?.audit.push(deed);
         Ok(())
     }
 
