@@ -76,8 +76,9 @@ pub struct Closing {
 impl Closing {
     /// Accepts nothing more, and waits until every connection has ended that
     /// carries requests: after the answer to what was asked on it, or when
-    /// nothing is. WebSockets stay; event streams end. Returns whether all
-    /// ended within `grace`; the others go on.
+    /// nothing is. WebSockets stay; event streams are cut whose clients come
+    /// back by themselves. Returns whether all ended within `grace`; the
+    /// others go on.
     ///
     /// # Cancel-Safety
     /// Safe; the door goes on closing, and the call may be repeated.
