@@ -3,11 +3,12 @@
 //! Stateless beyond its connections. Invariant: whatever goes wrong becomes one
 //! sentence for a person: the API's own where it gave one, else what to do.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use node_api::Secret;
-use reqwest::header::HOST;
+use reqwest::header::{ACCEPT, HOST};
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde_json::Value;
 
@@ -69,6 +70,10 @@ impl Api {
         let mut client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT);
+        if is_here(&base) || host.is_some() {
+            // A proxy is for other machines, and would read the token.
+            client = client.no_proxy();
+        }
         if base.scheme() == "http" {
             // A machine may have no certificates, and needs none for this.
             client = client.tls_certs_only([]);
@@ -106,6 +111,15 @@ impl Api {
         self.json(request).await
     }
 
+    /// The JSON that a DELETE of `path` gives.
+    ///
+    /// # Errors
+    /// The API cannot be reached, or refuses.
+    pub async fn delete(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        let request = self.request(Method::DELETE, path, query);
+        self.json(request.timeout(ANSWER)).await
+    }
+
     /// A stream of events, after the one with the id `seen`.
     ///
     /// # Errors
@@ -117,6 +131,8 @@ impl Api {
         seen: Option<&str>,
     ) -> anyhow::Result<Response> {
         let mut request = self.request(Method::GET, path, query);
+        // By this a host that ends knows who comes back.
+        request = request.header(ACCEPT, "text/event-stream");
         if let Some(seen) = seen {
             request = request.header("last-event-id", seen);
         }
@@ -187,6 +203,16 @@ impl Api {
     }
 }
 
+/// Whether an address is of this machine, by its name alone.
+fn is_here(base: &Url) -> bool {
+    let name = base.host_str().unwrap_or_default().trim_end_matches('.');
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_name) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
 /// A scheme and an authority.
 fn base(address: &str) -> anyhow::Result<Url> {
     let url = Url::parse(address).ok().filter(|url| {
@@ -209,6 +235,27 @@ mod tests {
         for bad in ["localhost:8000", "ftp://x", "http://x/api/v1", ""] {
             let error = base(bad).unwrap_err().to_string();
             assert!(error.contains("http://localhost:8000"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_asked_without_a_proxy() {
+        let here = |address| is_here(&base(address).unwrap());
+        for address in [
+            "http://localhost:8000",
+            "http://alice.LOCALHOST.:8000",
+            "http://127.8.0.1",
+            "http://[::1]:8000",
+            "http://[::ffff:127.0.0.1]",
+        ] {
+            assert!(here(address), "{address}");
+        }
+        for address in [
+            "https://berth.example",
+            "http://localhost.example",
+            "http://10.0.0.1",
+        ] {
+            assert!(!here(address), "{address}");
         }
     }
 

@@ -4,7 +4,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+use tenant_model::NodeStatus;
 
 use crate::config::Layer;
 
@@ -111,12 +113,22 @@ pub enum NodeCommand {
         #[arg(long)]
         all: bool,
         /// Only those with this status, such as active or broken
-        #[arg(long, value_name = "STATUS")]
+        #[arg(long, value_name = "STATUS", value_parser = statuses())]
         status: Option<String>,
         #[command(flatten)]
         remote: Remote,
         #[command(flatten)]
         settings: Box<Layer>,
+    },
+    /// Make a node of the account, with the password on standard input
+    Create(OneNode),
+    /// Put a node of the account away: it does not run, and its data is kept
+    Archive {
+        /// Remove its data too, after a time in which that can be undone
+        #[arg(long)]
+        purge: bool,
+        #[command(flatten)]
+        node: OneNode,
     },
     /// Show a node
     Show(OneNode),
@@ -168,6 +180,22 @@ pub enum NodeCommand {
     },
 }
 
+/// What a node may be.
+fn statuses() -> PossibleValuesParser {
+    let all = [
+        NodeStatus::Provisioning,
+        NodeStatus::Booting,
+        NodeStatus::Active,
+        NodeStatus::Stopping,
+        NodeStatus::Hibernated,
+        NodeStatus::Stopped,
+        NodeStatus::Suspended,
+        NodeStatus::Broken,
+        NodeStatus::Archived,
+    ];
+    all.map(NodeStatus::as_str).into()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -177,5 +205,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_status_that_there_is_not_is_refused_and_those_there_are_told() {
+        let parse = |status| Cli::try_parse_from(["berth", "node", "list", "--status", status]);
+        assert!(parse("broken").is_ok());
+        let refused = parse("broke").unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        let text = refused.to_string();
+        for known in ["active", "hibernated", "suspended"] {
+            assert!(text.contains(known), "{text}");
+        }
     }
 }

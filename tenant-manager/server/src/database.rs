@@ -21,6 +21,10 @@ const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 /// How long the server may take to end.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// How long it may take until the server is stopped, whatever is going on: more
+/// than each way of stopping may take.
+const KEEPER_GRACE: Duration = Duration::from_secs(20);
+
 /// A database in use.
 #[derive(Debug)]
 pub struct Database {
@@ -86,6 +90,14 @@ impl Database {
         Self::open(config, &config.data_dir, tasks).await
     }
 
+    /// Ends a private server in `home` that a start left which was cut short, or
+    /// that the program before handed over to it.
+    pub async fn end_left(config: &Config, home: &Path) {
+        if config.database_url.is_none() {
+            PrivateCluster::stop_left(home).await;
+        }
+    }
+
     /// Closes connections and ends the private server.
     pub async fn close(self) {
         self.pg.close().await;
@@ -134,7 +146,11 @@ impl Keeper {
     /// The server that is left running, if one is.
     async fn end(self, last: Last) -> Option<u32> {
         let _ = self.stop.send(last);
-        self.stopped.await.ok().flatten()
+        let Ok(stopped) = tokio::time::timeout(KEEPER_GRACE, self.stopped).await else {
+            tracing::error!("the private postgres does not end; going on without it");
+            return None;
+        };
+        stopped.ok().flatten()
     }
 }
 
@@ -152,9 +168,19 @@ async fn keep(mut running: Running, mut asked: oneshot::Receiver<Last>) -> Optio
                 _ = &mut asked => return None,
                 () = tokio::time::sleep(backoff.next_delay()) => {}
             }
-            match running.start_again().await {
-                Ok(()) => break,
-                Err(error) => tracing::error!("failed to start postgres again: {error}"),
+            let started = tokio::select! {
+                biased;
+                _ = &mut asked => None,
+                started = running.start_again() => Some(started),
+            };
+            match started {
+                // Half a server is handed over to nobody.
+                None => {
+                    running.stop(STOP_GRACE).await;
+                    return None;
+                }
+                Some(Ok(())) => break,
+                Some(Err(error)) => tracing::error!("failed to start postgres again: {error}"),
             }
         }
         backoff.reset();

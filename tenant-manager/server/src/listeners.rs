@@ -36,6 +36,8 @@ pub struct Listeners {
     pub ssh: TcpListener,
     /// Operations port.
     pub metrics: TcpListener,
+    /// They were handed over, not bound here; some at least.
+    pub handed_over: bool,
 }
 
 impl Listeners {
@@ -46,6 +48,7 @@ impl Listeners {
     /// A port is in use, or what was handed over is not what it should be.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let mut handed = handed_over()?;
+        let handed_over = !handed.is_empty();
         let mut open = |name: &'static str, address: SocketAddr| match handed.remove(name) {
             Some(listener) => take_over(name, listener, address),
             None => listen(name, address),
@@ -54,6 +57,7 @@ impl Listeners {
             http: open("http", config.http)?,
             ssh: open("ssh", config.ssh)?,
             metrics: open("metrics", config.metrics)?,
+            handed_over,
         })
     }
 
@@ -67,6 +71,7 @@ impl Listeners {
             http: again(&self.http)?,
             ssh: again(&self.ssh)?,
             metrics: again(&self.metrics)?,
+            handed_over: self.handed_over,
         })
     }
 
@@ -205,6 +210,7 @@ mod tests {
             http: listener(),
             ssh: listener(),
             metrics: listener(),
+            handed_over: false,
         };
         let address = listeners.http.local_addr().unwrap();
         let kept = listeners.duplicate().unwrap();

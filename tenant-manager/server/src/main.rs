@@ -75,7 +75,7 @@ fn run(command: Command, file: Option<&Path>) -> Result<(), Failure> {
         Command::Restart(settings) => commands::restart::run(&configured(*settings, file)?)?,
         Command::Migrate(settings) => commands::migrate::run(&configured(*settings, file)?)?,
         Command::CheckConfig(settings) => {
-            commands::check_config::run(&configured(*settings, file)?)?;
+            commands::check_config::run(&to_check(*settings, file)?)?;
         }
         Command::Operator {
             command: OperatorCommand::Create { email, settings },
@@ -129,6 +129,11 @@ fn node(command: NodeCommand, file: Option<&Path>) -> Result<(), Failure> {
             };
             return Ok(printed?);
         }
+        NodeCommand::Create(node) => {
+            let config = configured(*node.settings, file)?;
+            return Ok(nodes::create(&config, &node.remote, &node.label)?);
+        }
+        NodeCommand::Archive { purge, node } => (node, Asked::Archive(purge)),
         NodeCommand::Show(node) => (node, Asked::Show),
         NodeCommand::Start(node) => (node, Asked::Act("start")),
         NodeCommand::Stop(node) => (node, Asked::Act("stop")),
@@ -144,6 +149,16 @@ fn node(command: NodeCommand, file: Option<&Path>) -> Result<(), Failure> {
 /// The configuration of a command.
 fn configured(settings: Layer, file: Option<&Path>) -> Result<Config, Failure> {
     let read = || settings.over(Layer::from_file(file)?).validate();
+    read().map_err(|error| Failure(error, 2))
+}
+
+/// The configuration that `serve` would use; with what a host would hand over to
+/// a new start, if one asks.
+fn to_check(settings: Layer, file: Option<&Path>) -> Result<Config, Failure> {
+    let read = || match HandedOver::preview()? {
+        Some(handed) => handed.layer()?.validate(),
+        None => settings.over(Layer::from_file(file)?).validate(),
+    };
     read().map_err(|error| Failure(error, 2))
 }
 

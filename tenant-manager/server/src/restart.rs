@@ -4,7 +4,8 @@
 //! Owns what the host was started with. Invariants: nothing is stopped before
 //! the new program was seen to run here; who asked hears whether it will be
 //! done. A host that root started has given up rights that its settings may need
-//! to be read, so it hands those over; any other reads them again.
+//! to be read, so it hands those over; any other reads them again. Whoever has the
+//! process become another program holds signals back before.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -18,7 +19,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, Layer};
 use crate::listeners::Listeners;
-use crate::signals;
 
 /// By which a program tells its successor what it cannot find out.
 const HANDED_OVER: &str = "BERTH_HANDED_OVER";
@@ -45,12 +45,25 @@ impl HandedOver {
     /// # Errors
     /// It is not understood.
     pub fn receive() -> anyhow::Result<Option<Self>> {
+        Self::told_by(std::process::id())
+    }
+
+    /// What the host that runs us would hand over to a successor, if one does, to
+    /// see whether that would take it.
+    ///
+    /// # Errors
+    /// It is not understood.
+    pub fn preview() -> anyhow::Result<Option<Self>> {
+        Self::told_by(std::os::unix::process::parent_id())
+    }
+
+    fn told_by(pid: u32) -> anyhow::Result<Option<Self>> {
         let Some(text) = std::env::var_os(HANDED_OVER) else {
             return Ok(None);
         };
         let handed: Self = serde_json::from_slice(text.as_encoded_bytes())
             .with_context(|| format!("{HANDED_OVER} is set, but not by a host; unset it"))?;
-        Ok((handed.pid == std::process::id()).then_some(handed))
+        Ok((handed.pid == pid).then_some(handed))
     }
 
     /// The settings.
@@ -102,11 +115,10 @@ impl Started {
     /// What does not work.
     pub async fn check(&self, config: &Config, unprivileged: bool) -> anyhow::Result<()> {
         let checks = async {
-            self.try_run(&[OsString::from("version")]).await?;
-            if self.reads_again(unprivileged) {
-                self.try_run(&checking(&self.arguments)).await?;
-            }
-            anyhow::Ok(())
+            self.try_run(&[OsString::from("version")], None).await?;
+            // A successor that gets its settings must understand them as well.
+            let handed = self.to_hand_over(unprivileged, false)?;
+            self.try_run(&checking(&self.arguments), handed).await
         };
         match tokio::time::timeout(CHECK, checks).await {
             Ok(checked) => checked?,
@@ -123,9 +135,25 @@ impl Started {
         Ok(())
     }
 
-    async fn try_run(&self, arguments: &[OsString]) -> anyhow::Result<()> {
+    /// What a successor is handed over, unless it reads the settings again.
+    fn to_hand_over(&self, unprivileged: bool, inside: bool) -> anyhow::Result<Option<String>> {
+        if self.reads_again(unprivileged) {
+            return Ok(None);
+        }
+        let handed = HandedOver {
+            pid: std::process::id(),
+            inside,
+            settings: said(&self.settings)?,
+        };
+        let text = serde_json::to_string(&handed).context("write the settings")?;
+        Ok(Some(text))
+    }
+
+    async fn try_run(&self, arguments: &[OsString], handed: Option<String>) -> anyhow::Result<()> {
         let output = tokio::process::Command::new(&self.program)
             .args(arguments)
+            .env_remove(HANDED_OVER)
+            .envs(handed.map(|handed| (HANDED_OVER, handed)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)
@@ -162,19 +190,10 @@ impl Started {
     ) -> anyhow::Result<std::convert::Infallible> {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments);
-        if self.reads_again(unprivileged) {
-            command.env_remove(HANDED_OVER);
-        } else {
-            let handed = HandedOver {
-                pid: std::process::id(),
-                inside,
-                settings: said(&self.settings)?,
-            };
-            let text = serde_json::to_string(&handed).context("write the settings")?;
-            command.env(HANDED_OVER, text);
-        }
+        command.env_remove(HANDED_OVER);
+        let handed = self.to_hand_over(unprivileged, inside)?;
+        command.envs(handed.map(|handed| (HANDED_OVER, handed)));
         let _open = listeners.hand_over(&mut command)?;
-        signals::hold_back()?;
         let error = command.exec();
         Err(error).with_context(|| format!("run {}", self.name()))
     }

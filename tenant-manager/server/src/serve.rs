@@ -4,7 +4,8 @@
 //! whoever started us), unprivileged user, database, store, engine, nodes,
 //! doors. Order down: see [`wiring::Host::stop`]. SIGUSR2 and `berth restart`
 //! make it start anew in place ([`crate::restart`]); a signal to end during that
-//! means just to end. A second one ends at once.
+//! means just to end, and is never lost between two programs. A second one ends
+//! at once.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use lifecycle::{TaskKind, Tasks};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use node_runtime::Distro;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::say;
 use crate::config::Config;
+use crate::database::Database;
 use crate::listeners::Listeners;
 use crate::notify::{self, State};
 use crate::privileges::Privileges;
@@ -31,6 +34,13 @@ use crate::wiring::{self, Down, Host, Prepared};
 /// How long a signal that came while there were no async threads may take to
 /// be heard.
 const LATE_SIGNAL: Duration = Duration::from_millis(10);
+
+/// How long a private database may take to end that nobody takes over.
+const DATABASE_GRACE: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long what a start that was cut short has begun may take to end.
+const UNREADY_GRACE: Duration = Duration::from_secs(25);
 
 /// How serving ended, unless it failed.
 enum End {
@@ -59,6 +69,7 @@ struct Ground<'a> {
 /// # Errors
 /// One sentence saying what is missing and what to do.
 pub fn run(config: &Config, started: Started) -> anyhow::Result<()> {
+    hide()?;
     signals::hold_back()?;
     telemetry::start();
     arm_failpoints()?;
@@ -78,10 +89,10 @@ pub fn run(config: &Config, started: Started) -> anyhow::Result<()> {
         started: &started,
         unprivileged,
     };
+    let ends = Ends::listen()?;
     let runtimes = Runtimes::start()?;
-    let ended = runtimes
-        .front
-        .block_on(serve(&ground, listeners, prepared, &runtimes));
+    let serving = serve(&ground, ends, listeners, prepared, &runtimes);
+    let ended = runtimes.front.block_on(serving);
     runtimes.end();
     let End::Again {
         listeners,
@@ -91,11 +102,23 @@ pub fn run(config: &Config, started: Started) -> anyhow::Result<()> {
     else {
         return Ok(());
     };
-    if was_told(ends) {
-        end_database(database);
-        return Ok(());
-    }
-    Err(started.again(listeners, unprivileged, inside))
+    let again = || {
+        // From here on a signal waits for the next program to hear it.
+        signals::hold_back()?;
+        if was_told(ends) {
+            return Ok(());
+        }
+        Err(started.again(listeners, unprivileged, inside))
+    };
+    let stayed = again();
+    end_database(database);
+    stayed
+}
+
+/// Keeps others of the same user from reading our memory and environment, which
+/// hold keys; a program that starts is open to them.
+fn hide() -> anyhow::Result<()> {
+    nix::sys::prctl::set_dumpable(false).context("hide the memory of this process")
 }
 
 /// Whether there was a signal to end, also while no async thread listened.
@@ -103,23 +126,44 @@ fn was_told(mut ends: Ends) -> bool {
     if ends.were_told() {
         return true;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
     let late = async {
         let told = tokio::time::timeout(LATE_SIGNAL, ends.told());
         told.await.is_ok()
     };
-    runtime.is_ok_and(|runtime| runtime.block_on(late))
+    small_runtime().is_ok_and(|runtime| runtime.block_on(late))
 }
 
-/// Ends a private database that nobody is to take over, without waiting.
+/// For the moment after the threads have ended.
+fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// Ends a private database, a child of ours that nobody is to take over.
 fn end_database(database: Option<u32>) {
     let pid = database.and_then(|pid| i32::try_from(pid).ok());
-    if let Some(pid) = pid
-        && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGINT)
-    {
+    let Some(pid) = pid.map(Pid::from_raw) else {
+        return;
+    };
+    if let Err(error) = kill(pid, Signal::SIGINT) {
         tracing::warn!("failed to end the private database: {error}");
+        return;
+    }
+    let ended = async {
+        while matches!(
+            waitpid(pid, Some(WaitPidFlag::WNOHANG)),
+            Ok(WaitStatus::StillAlive)
+        ) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let waited = small_runtime().is_ok_and(|runtime| {
+        let limited = async { tokio::time::timeout(DATABASE_GRACE, ended).await };
+        runtime.block_on(limited).is_ok()
+    });
+    if !waited {
+        tracing::warn!("the private database takes long to end; not waiting for it");
     }
 }
 
@@ -185,23 +229,50 @@ fn private(directory: &Path) -> anyhow::Result<()> {
 
 async fn serve(
     ground: &Ground<'_>,
+    mut ends: Ends,
     listeners: Listeners,
     prepared: Prepared,
     runtimes: &Runtimes,
 ) -> anyhow::Result<End> {
-    let mut ends = Ends::watch()?;
     let mut again = Again::watch()?;
     let root = CancellationToken::new();
     let front = Tasks::new(runtimes.front.handle().clone(), &root);
     let guests = Tasks::new(runtimes.guests.handle().clone(), &root);
     let kept = listeners.duplicate()?;
     let (asker, mut asked) = restart::asking();
+    let handed_over = listeners.handed_over;
+    let home = prepared.home.clone();
     let starting = wiring::start(ground.config, listeners, prepared, asker, &front, &guests);
-    let host = tokio::select! {
-        started = starting => started?,
-        () = ends.told() => bail!("stopped by a signal before the host was ready"),
+    let started = tokio::select! {
+        biased;
+        () = ends.told() => None,
+        started = starting => Some(started),
     };
-    say(&format!("berth ready {}", host.ready_json()))?;
+    let Some(Ok(host)) = started else {
+        if started.is_none() {
+            tracing::info!("told to end before the host was ready");
+            notify::tell(State::Stopping);
+        }
+        let ended = async {
+            guests.shutdown(UNREADY_GRACE).await;
+            front.shutdown(UNREADY_GRACE).await;
+            Database::end_left(ground.config, &home).await;
+        };
+        tokio::select! {
+            () = ended => {}
+            () = ends.told() => end_at_once(),
+        }
+        return started.map_or(Ok(End::Done), |failed| failed.map(|_host| End::Done));
+    };
+    if let Err(error) = say(&format!("berth ready {}", host.ready_json())) {
+        if !handed_over {
+            drop(kept);
+            host.stop(Down::ForGood).await;
+            return Err(error.context("say that the host is ready"));
+        }
+        // Whoever read that the program before was ready may have gone.
+        tracing::warn!("failed to say that the host is ready again: {error:#}");
+    }
     notify::tell(State::Ready);
     let ready = host.ready_json();
     tracing::info!(

@@ -111,6 +111,26 @@ async fn a_server_that_was_handed_over_is_taken_over_and_watched() {
     assert!(PrivateCluster::find(&dir.path().join("berth-data")).is_none());
 }
 
+#[tokio::test]
+async fn a_server_that_nobody_takes_over_is_stopped() {
+    let dir = directory();
+    let running = PrivateCluster::start(options(dir.path())).await.unwrap();
+    let (data, place) = (running.data_dir().to_owned(), options(dir.path()).data_dir);
+    running.hand_over();
+    assert!(data.join("postmaster.pid").exists());
+    PrivateCluster::stop_left(&place).await;
+    assert!(!data.join("postmaster.pid").exists());
+    PrivateCluster::stop_left(&place).await;
+
+    // Taking it over is cut short, while it is asked whether it answers.
+    taken_over(dir.path()).await.hand_over();
+    let start = PrivateCluster::start(options(dir.path()));
+    let cut = tokio::time::timeout(Duration::ZERO, start).await;
+    drop(cut);
+    PrivateCluster::stop_left(&place).await;
+    assert!(!data.join("postmaster.pid").exists());
+}
+
 /// Not a test of its own: the host that the next test kills.
 #[tokio::test]
 async fn child_host() {

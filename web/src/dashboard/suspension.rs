@@ -15,6 +15,7 @@ use super::operator::{Asked, Place, no_such_node, right};
 use super::page::{self, Field, Here, Kind, Layout, sentence};
 use super::visitor::{NodePath, Visitor, see};
 use crate::app::App;
+use crate::operator::reason;
 
 #[derive(Template)]
 #[template(path = "dashboard/suspension.html")]
@@ -81,14 +82,17 @@ pub(super) async fn suspend(
     let visitor = form.visitor;
     let operator = right(&app, &visitor)?;
     let place = Place::from(asked);
-    let reason = form.fields.text("reason").trim();
-    let (status, text) = match operator.suspend_node(&label, reason).await {
-        Ok(_) => return Ok(see(&place.path())),
-        Err(NodeOpError::NotFound) => return Err(no_such_node()),
-        Err(NodeOpError::Conflict(text)) => (StatusCode::CONFLICT, text),
-        Err(NodeOpError::Unavailable(text)) => (StatusCode::SERVICE_UNAVAILABLE, text),
+    let typed = form.fields.text("reason").trim();
+    let (status, text) = match reason(typed) {
+        Err(text) => (StatusCode::UNPROCESSABLE_ENTITY, text),
+        Ok(reason) => match operator.suspend_node(&label, reason).await {
+            Ok(_) => return Ok(see(&place.path())),
+            Err(NodeOpError::NotFound) => return Err(no_such_node()),
+            Err(NodeOpError::Conflict(text)) => (StatusCode::CONFLICT, text),
+            Err(NodeOpError::Unavailable(text)) => (StatusCode::SERVICE_UNAVAILABLE, text),
+        },
     };
-    let field = reason_field(reason, Some(sentence(&text)));
+    let field = reason_field(typed, Some(sentence(&text)));
     let page = form_page(&visitor, &label, &place, status, field);
     Ok(match status {
         StatusCode::SERVICE_UNAVAILABLE => with_retry(page),

@@ -3,8 +3,8 @@
 //!
 //! Stops when the client closes, when a deadline of [`Guarded`] passes, or, once
 //! it is told to [`Stop`], after the request in flight. Closing politely, the
-//! next answer says that it is the last, and event streams end, whose clients
-//! come back by themselves.
+//! next answer says that it is the last, and event streams are cut whose clients
+//! come back by themselves; others are cut when the connection has to end.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -38,6 +38,15 @@ use crate::{apex, host_router, proxy};
 
 /// Read buffer of one connection; holds a whole head.
 const MAX_BUFFER: usize = 2 * head::MAX_HEAD;
+
+/// Media type of a stream of events.
+const EVENTS: &[u8] = b"text/event-stream";
+
+/// Why a stream of events is cut: not its end, so that whoever reads it comes
+/// back.
+#[derive(Debug, thiserror::Error)]
+#[error("the host is going down or starting anew")]
+struct Cut;
 
 /// Everything that is served here.
 #[derive(Debug)]
@@ -67,11 +76,15 @@ pub(super) async fn serve(
         tracing::debug!(%peer, "failed to set TCP_NODELAY: {error}");
     }
     let signals = Arc::new(Signals::default());
+    if stop.closing.is_cancelled() {
+        signals.close();
+    }
     // A WebSocket outlives what follows, and needs its slot for as long.
     let guarded = Guarded::new(stream, signals.clone()).holding(slot);
     let service = service_fn(|request| {
         let (unanswered, refusal) = signals.called();
         let (site, signals, stop) = (site.clone(), signals.clone(), stop.clone());
+        let comes_back = asks_for_events(&request);
         async move {
             let mut response = match refusal {
                 Some(refusal) => refused(refusal),
@@ -82,8 +95,10 @@ pub(super) async fn serve(
             } else if signals.is_closing() {
                 close_after(&mut response);
             }
-            let until = is_event_stream(&response)
-                .then(|| Box::pin(stop.closing.clone().cancelled_owned()));
+            let until = is_event_stream(&response).then(|| {
+                let end = if comes_back { &stop.closing } else { &stop.now };
+                Box::pin(end.clone().cancelled_owned())
+            });
             Ok::<_, Infallible>(response.map(|body| Answering {
                 body,
                 until,
@@ -192,10 +207,22 @@ fn close_after(response: &mut HttpResponse) {
     response.headers_mut().insert(CONNECTION, close);
 }
 
+/// Whether whoever asks knows how to go on with a stream of events: this is how
+/// browsers ask for one.
+fn asks_for_events(request: &Request<Incoming>) -> bool {
+    let named = |accept: &HeaderValue| {
+        accept.as_bytes().split(|byte| *byte == b',').any(|kind| {
+            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+            kind.trim_ascii().eq_ignore_ascii_case(EVENTS)
+        })
+    };
+    request.method() == Method::GET && request.headers().get_all(ACCEPT).iter().any(named)
+}
+
 /// Whether an answer goes on until somebody ends it.
 fn is_event_stream(response: &HttpResponse) -> bool {
     let kind = response.headers().get(CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENTS))
 }
 
 fn bad_host(error: HostError, request: &Request<Incoming>) -> HttpResponse {
@@ -220,7 +247,7 @@ fn refused(refusal: Refusal) -> HttpResponse {
 /// A body whose end is the end of its request.
 struct Answering {
     body: HttpBody,
-    /// When an event stream ends in any case.
+    /// When an event stream is cut in any case.
     until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     #[expect(dead_code, reason = "its drop says that the request is answered")]
     unanswered: Unanswered,
@@ -235,14 +262,14 @@ impl Body for Answering {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(context);
-        if frame.is_pending()
-            && let Some(until) = &mut this.until
+        // First: a busy stream would never be cut else.
+        if let Some(until) = &mut this.until
             && until.as_mut().poll(context).is_ready()
         {
-            return Poll::Ready(None);
+            this.until = None;
+            return Poll::Ready(Some(Err(Cut.into())));
         }
-        frame
+        Pin::new(&mut this.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -4,8 +4,9 @@
 //! [`Bound::serve`] makes. Binding is separate from serving, so that a port in
 //! use is known before anything else starts.
 //!
-//! Stops in two steps. By [`Closing`] nothing more is accepted, and everybody
-//! who asked gets an answer, which is the connection's last. With the token of
+//! Stops in two steps. By [`Closing`] the socket is closed, and everybody who
+//! asked gets an answer, which is the connection's last; so does who has come
+//! before and waits to be accepted. With the token of
 //! the tasks given to [`bind`] the socket closes at once if it still is open,
 //! idle connections too, and the others finish what they are doing within
 //! [`DRAIN_GRACE`].
@@ -34,6 +35,8 @@ use slots::{Slot, Slots};
 
 /// How long requests in flight may take once the host is asked to stop.
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// Most connections that are accepted of those that waited when the door closed.
+const MOST_WAITING: usize = 4096;
 /// Pause after the system refused a connection, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -73,8 +76,9 @@ pub struct Closing {
 impl Closing {
     /// Accepts nothing more, and waits until every connection has ended that
     /// carries requests: after the answer to what was asked on it, or when
-    /// nothing is. WebSockets stay; event streams end. Returns whether all
-    /// ended within `grace`; the others go on.
+    /// nothing is. WebSockets stay; event streams are cut whose clients come
+    /// back by themselves. Returns whether all ended within `grace`; the
+    /// others go on.
     ///
     /// # Cancel-Safety
     /// Safe; the door goes on closing, and the call may be repeated.
@@ -171,12 +175,7 @@ impl Bound {
             now: self.tasks.token().clone(),
         });
         let requests = Gate::default();
-        loop {
-            let (stream, peer, slot) = tokio::select! {
-                biased;
-                () = stop.closing.cancelled() => break,
-                accepted = accept(&self.listener, &slots, &site.app) => accepted,
-            };
+        let serve = |stream, peer, slot| {
             let asking = requests.enter();
             let serving = connection::serve(stream, peer, site.clone(), stop.clone(), slot);
             self.tasks
@@ -184,8 +183,21 @@ impl Bound {
                     serving.await;
                     drop(asking);
                 });
+        };
+        loop {
+            let (stream, peer, slot) = tokio::select! {
+                biased;
+                () = stop.closing.cancelled() => break,
+                accepted = accept(&self.listener, &slots, &site.app) => accepted,
+            };
+            serve(stream, peer, slot);
         }
-        drop(self.listener);
+        // Closed with the socket they would be reset.
+        tokio::select! {
+            biased;
+            () = stop.now.cancelled() => {}
+            () = accept_waiting(self.listener, &slots, &site.app, serve) => {}
+        }
         tokio::select! {
             () = requests.close() => self.closing.done.cancel(),
             () = stop.now.cancelled() => {}
@@ -214,6 +226,45 @@ async fn accept(listener: &TcpListener, slots: &Slots, app: &App) -> (TcpStream,
                 tracing::warn!("failed to accept an HTTP connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// Accepts who waits already, and closes the socket.
+async fn accept_waiting(
+    listener: TcpListener,
+    slots: &Slots,
+    app: &App,
+    serve: impl Fn(TcpStream, SocketAddr, Slot),
+) {
+    // Asked of the system itself: what tokio knows may be older.
+    let listener = match listener.into_std() {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!("failed to look who waits to be accepted: {error}");
+            return;
+        }
+    };
+    for _ in 0..MOST_WAITING {
+        let permit = slots.free().await;
+        let (stream, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            // It was there, and has gone.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => {
+                tracing::warn!("failed to accept an HTTP connection: {error}");
+                return;
+            }
+        };
+        let counted = app.is_counted(peer.ip());
+        let Some(slot) = slots.take(permit, peer.ip(), counted) else {
+            continue;
+        };
+        let nonblocking = stream.set_nonblocking(true);
+        match nonblocking.and_then(|()| TcpStream::from_std(stream)) {
+            Ok(stream) => serve(stream, peer, slot),
+            Err(error) => tracing::debug!(%peer, "failed to serve a connection: {error}"),
         }
     }
 }

@@ -60,6 +60,11 @@ impl Events {
         read.expect("an event or the end")
     }
 
+    /// What was read and not asked for.
+    pub fn left(&self) -> String {
+        String::from_utf8_lossy(&self.read).into_owned()
+    }
+
     /// The next event's list, as label and status of each node.
     async fn next(&mut self) -> Option<Vec<String>> {
         let event = self.until("\n\n").await?;

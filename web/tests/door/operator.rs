@@ -141,8 +141,10 @@ async fn what_is_asked_badly_is_explained() {
     act("suspend", json!({"reason": 5})).await.problem(422);
     let more = json!({"reason": REASON, "until": "tomorrow"});
     act("suspend", more).await.problem(422);
-    for reason in [String::new(), "x".repeat(501)] {
-        act("suspend", json!({"reason": reason})).await.problem(409);
+    for reason in ["", " ", "a\0b", &"x".repeat(501), &"\u{e9}".repeat(501)] {
+        let refused = act("suspend", json!({"reason": reason})).await;
+        let detail = refused.problem(422);
+        assert!(detail.contains("at most 500 characters"), "{detail}");
     }
     host.wait_for_status(&ann, "alice", "active").await;
 }
@@ -209,7 +211,8 @@ async fn a_suspended_node_answers_nobody_until_it_is_resumed() {
     // Whatever its owner does.
     for action in ["start", "restart", "open"] {
         let path = format!("/nodes/alice/{action}");
-        host.api("POST", &path, &ann, None).await;
+        let refused = host.api("POST", &path, &ann, None).await.problem(409);
+        assert!(refused.contains(REASON), "{action}: {refused}");
         host.wait_for_status(&ann, "alice", "suspended").await;
     }
     let list = format!("{NODES}?status=suspended");

@@ -4,8 +4,7 @@
 //! Stateless. What the API answers is printed as it is with `--json`, else as a
 //! table or a sentence.
 
-use std::io::IsTerminal;
-use std::time::Duration;
+use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, ensure};
 use node_api::LogRecord;
@@ -17,18 +16,20 @@ use time::format_description::well_known::Rfc3339;
 use crate::api_client::Api;
 use crate::cli::Remote;
 use crate::commands::node::{Wanted, line};
-use crate::commands::{say, with_tasks};
+use crate::commands::{follow, say, with_tasks};
 use crate::config::Config;
 use crate::usage_text::mib;
 
 /// Most lines that the API gives at once.
 const MOST_LINES: usize = 1000;
-/// Before a stream of lines that ended is asked for again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Most that is kept of an event that has not ended, bytes.
-const MOST_EVENT: usize = 4 << 20;
+/// Longest password that is read, bytes.
+const MOST_PASSWORD: u64 = 4096;
 /// Most pages of a list.
 const MOST_PAGES: usize = 10_000;
+
+/// What operators do not do in an owner's place.
+const OWNER_ONLY: &str =
+    "only an account does this, with nodes of its own: name its token, without --operator";
 
 /// What is done with one node.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub enum Asked {
     Suspend(String),
     /// It is let go again.
     Resume,
+    /// It is put away; its data too if this says so.
+    Archive(bool),
 }
 
 /// Whether the API is to be asked where there is another way.
@@ -71,14 +74,20 @@ pub fn list(config: &Config, remote: &Remote, status: Option<&str>) -> anyhow::R
 pub fn one(config: &Config, remote: &Remote, label: &str, asked: &Asked) -> anyhow::Result<()> {
     let label = Label::parse(label)?;
     let mut api = Api::find(config, remote)?;
-    if matches!(asked, Asked::Suspend(_) | Asked::Resume) {
-        api.operator = true;
+    match asked {
+        Asked::Suspend(_) | Asked::Resume => api.operator = true,
+        Asked::Archive(_) => ensure!(!api.operator, OWNER_ONLY),
+        Asked::Show | Asked::Act(_) => {}
     }
     let path = format!("/{label}");
     let node = with_tasks(async |_tasks| match asked {
         Asked::Show => api.get(&path, &[]).await,
         Asked::Act(verb) => api.post(&format!("{path}/{verb}"), None).await,
         Asked::Resume => api.post(&format!("{path}/resume"), None).await,
+        Asked::Archive(purge) => {
+            let query = [("purge", if *purge { "true" } else { "false" })];
+            api.delete(&path, &query).await
+        }
         Asked::Suspend(reason) => {
             let body = json!({ "reason": reason });
             api.post(&format!("{path}/suspend"), Some(&body)).await
@@ -93,7 +102,48 @@ pub fn one(config: &Config, remote: &Remote, label: &str, asked: &Asked) -> anyh
         }
         return Ok(());
     }
-    let status = text(&node, "status");
+    tell(&label, &node)
+}
+
+/// Makes a node of the account, with the password on standard input.
+///
+/// # Errors
+/// There is no token or no password, or the API cannot be reached, or refuses.
+pub fn create(config: &Config, remote: &Remote, label: &str) -> anyhow::Result<()> {
+    let label = Label::parse(label)?;
+    let api = Api::find(config, remote)?;
+    ensure!(!api.operator, OWNER_ONLY);
+    let body = json!({"label": label.as_str(), "password": password()?});
+    let node = with_tasks(async |_tasks| api.post("", Some(&body)).await)?;
+    if remote.json {
+        return print_json(&node);
+    }
+    tell(&label, &node)
+}
+
+/// The first line of standard input. A command line is seen by others, and so
+/// is what is typed.
+fn password() -> anyhow::Result<String> {
+    let input = std::io::stdin();
+    ensure!(
+        !input.is_terminal(),
+        "give the node's password on standard input, such as from a file: \
+         berth node create LABEL < FILE"
+    );
+    let mut text = String::new();
+    let read = input.take(MOST_PASSWORD).read_to_string(&mut text);
+    read.context("read the node's password from standard input")?;
+    let line = text.lines().next().unwrap_or_default();
+    ensure!(
+        !line.is_empty(),
+        "standard input holds no password for the node"
+    );
+    Ok(line.to_owned())
+}
+
+/// Says how a node is now.
+fn tell(label: &Label, node: &Value) -> anyhow::Result<()> {
+    let status = text(node, "status");
     say(&format!(
         "{label} is {}",
         if status.is_empty() { "told" } else { &status }
@@ -106,16 +156,25 @@ pub fn one(config: &Config, remote: &Remote, label: &str, asked: &Asked) -> anyh
 /// The API cannot be reached, or refuses.
 pub fn logs(config: &Config, remote: &Remote, label: &str, wanted: Wanted) -> anyhow::Result<()> {
     let label = Label::parse(label)?;
-    let api = Api::find(config, remote)?;
     let path = format!("/{label}/logs");
-    let limit = wanted.lines.clamp(1, MOST_LINES).to_string();
     let verbosity = wanted.verbosity.to_string();
-    let query = [("limit", limit.as_str()), ("verbosity", verbosity.as_str())];
+    if wanted.follow {
+        ensure!(
+            wanted.lines <= MOST_LINES,
+            "a log that is followed over the API begins with at most {MOST_LINES} lines: \
+             name so many with -n"
+        );
+        let begin = wanted.lines.max(1).to_string();
+        let query = [
+            ("limit", begin.as_str()),
+            ("verbosity", &verbosity),
+            ("follow", "true"),
+        ];
+        return with_tasks(async |_tasks| follow::follow(config, remote, &path, &query).await);
+    }
+    let api = Api::find(config, remote)?;
     with_tasks(async |_tasks| {
-        if wanted.follow {
-            return follow(&api, &path, &query, remote.json).await;
-        }
-        let page = api.get(&path, &query).await?;
+        let page = newest_lines(&api, &path, wanted.lines, &verbosity).await?;
         if remote.json {
             return print_json(&page);
         }
@@ -124,6 +183,37 @@ pub fn logs(config: &Config, remote: &Remote, label: &str, wanted: Wanted) -> an
         }
         Ok(())
     })
+}
+
+/// So many lines, oldest first, in as many pages as that takes; a page as the API
+/// would give it.
+async fn newest_lines(
+    api: &Api,
+    path: &str,
+    count: usize,
+    verbosity: &str,
+) -> anyhow::Result<Value> {
+    let mut pages: Vec<Vec<Value>> = Vec::new();
+    let mut cursor: Option<String> = None;
+    // As with the files of a host: none are none.
+    let mut left = count;
+    while left > 0 {
+        let limit = left.min(MOST_LINES).to_string();
+        let mut query = vec![("limit", limit.as_str()), ("verbosity", verbosity)];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let mut page = api.get(path, &query).await?;
+        let items = page["items"].as_array_mut().map(std::mem::take);
+        let items = items.context("the API gave no lines; is it another version?")?;
+        left = left.saturating_sub(items.len());
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        let empty = items.is_empty();
+        pages.push(items);
+        if cursor.is_none() || empty {
+            break;
+        }
+    }
+    let items: Vec<Value> = pages.into_iter().rev().flatten().collect();
+    Ok(json!({"items": items, "next_cursor": cursor}))
 }
 
 async fn all_pages(api: &Api, status: Option<&str>) -> anyhow::Result<Vec<Value>> {
@@ -204,34 +294,11 @@ fn table(nodes: &[Value], with_owner: bool) -> Vec<String> {
     aligned.collect()
 }
 
-/// Prints lines as they come, until interrupted. A stream that ends, because the
-/// host starts anew say, is asked for again.
-async fn follow(
-    api: &Api,
-    path: &str,
-    query: &[(&str, &str)],
-    as_json: bool,
-) -> anyhow::Result<()> {
-    let mut seen: Option<String> = None;
-    let query = [query, &[("follow", "true")]].concat();
-    loop {
-        let mut stream = api.events(path, &query, seen.as_deref()).await?;
-        let mut events = Events::default();
-        // An error is an end too: whoever cannot be reached again says so.
-        while let Ok(Some(chunk)) = stream.chunk().await {
-            for event in events.take(&chunk)? {
-                if let Some(id) = &event.id {
-                    seen = Some(id.clone());
-                }
-                event.print(as_json)?;
-            }
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
 /// Prints a line of a log.
-fn print_line(record: &Value, as_json: bool) -> anyhow::Result<()> {
+///
+/// # Errors
+/// It is no line, or standard output is closed.
+pub fn print_line(record: &Value, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return say(&record.to_string());
     }
@@ -244,67 +311,6 @@ fn print_line(record: &Value, as_json: bool) -> anyhow::Result<()> {
         text: record["text"].as_str().unwrap_or_default().to_owned(),
     };
     say(&line(&record, std::io::stdout().is_terminal()))
-}
-
-/// Server-sent events, as far as the API uses them.
-#[derive(Debug, Default)]
-struct Events {
-    rest: Vec<u8>,
-}
-
-/// One of them.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Event {
-    kind: String,
-    id: Option<String>,
-    data: String,
-}
-
-impl Events {
-    /// The events that end with this piece of the stream.
-    fn take(&mut self, chunk: &[u8]) -> anyhow::Result<Vec<Event>> {
-        self.rest.extend_from_slice(chunk);
-        let mut events = Vec::new();
-        while let Some(end) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
-            let after = self.rest.split_off(end + 2);
-            let event = std::mem::replace(&mut self.rest, after);
-            events.push(Event::parse(&String::from_utf8_lossy(&event)));
-        }
-        ensure!(
-            self.rest.len() <= MOST_EVENT,
-            "the API sent a line that is too long"
-        );
-        Ok(events)
-    }
-}
-
-impl Event {
-    fn parse(text: &str) -> Self {
-        let mut event = Self::default();
-        for (field, value) in text.lines().filter_map(|line| line.split_once(':')) {
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "event" => event.kind = value.to_owned(),
-                "id" => event.id = Some(value.to_owned()),
-                "data" => event.data.push_str(value),
-                // Comments keep the connection alive.
-                _ => {}
-            }
-        }
-        event
-    }
-
-    fn print(&self, as_json: bool) -> anyhow::Result<()> {
-        let data: Value = serde_json::from_str(&self.data).unwrap_or_default();
-        match self.kind.as_str() {
-            "line" => print_line(&data, as_json),
-            "skipped" if !as_json => say(&format!(
-                "({} records are not kept any more)",
-                data["lines"]
-            )),
-            _ => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -327,19 +333,5 @@ mod tests {
         assert_eq!(table(&nodes, false), expected);
         assert!(table(&nodes, true)[1].ends_with("0.5 MiB  ann@example.org"));
         assert_eq!(table(&[], false).len(), 1);
-    }
-
-    #[test]
-    fn events_come_in_pieces() {
-        let mut events = Events::default();
-        let wire = b": hello\n\nevent: line\nid: 7\ndata: {\"text\":\"a\"}\n\nevent: skip";
-        let (first, second) = wire.split_at(20);
-        let mut all = events.take(first).unwrap();
-        all.extend(events.take(second).unwrap());
-        assert_eq!(all[0], Event::default());
-        assert_eq!(all[1].kind, "line");
-        assert_eq!(all[1].id.as_deref(), Some("7"));
-        assert_eq!(all[1].data, "{\"text\":\"a\"}");
-        assert_eq!(all.len(), 2);
     }
 }

@@ -157,7 +157,7 @@ async fn an_unknown_label_is_404_and_the_apex_is_the_dashboard() {
 async fn health_readiness_and_metrics_are_on_the_private_port() {
     let host = Host::start();
     let get = async |path: &str| {
-        let answer = reqwest::get(format!("http://{}{path}", host.metrics()))
+        let answer = support::fetch(format!("http://{}{path}", host.metrics()))
             .await
             .unwrap();
         (answer.status(), answer.text().await.unwrap())

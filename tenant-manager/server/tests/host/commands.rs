@@ -40,6 +40,31 @@ fn version_help_and_bad_usage() {
 }
 
 #[test]
+fn check_config_reads_what_its_own_host_would_hand_over_and_nobody_elses() {
+    let check = |pid: u32, settings: serde_json::Value| {
+        let handed = serde_json::json!({"pid": pid, "inside": false, "settings": settings});
+        let scratch = tempfile::tempdir().unwrap();
+        Command::new(env!("CARGO_BIN_EXE_berth"))
+            .arg("check-config")
+            .current_dir(scratch.path())
+            .env("BERTH_HANDED_OVER", handed.to_string())
+            .output()
+            .unwrap()
+    };
+    let ours = std::process::id();
+    let good = check(
+        ours,
+        serde_json::json!({"domain": "handed.example", "node-domain": "n.example"}),
+    );
+    assert!(good.status.success(), "{good:?}");
+    assert!(text(&good.stdout).contains("handed.example"));
+    let unknown = serde_json::json!({"htpp": "127.0.0.1:1"});
+    let refused = check(ours, unknown.clone());
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(check(ours + 1, unknown).status.success());
+}
+
+#[test]
 fn check_config_accepts_defaults_and_names_what_is_wrong() {
     assert!(berth(&["check-config"]).status.success());
     let scratch = tempfile::tempdir().unwrap();

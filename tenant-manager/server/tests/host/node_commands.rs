@@ -1,13 +1,19 @@
-//! `berth node` over the REST API, as the account whose token it is given.
+//! `berth node` over the REST API, as the account whose token it is given, or as
+//! operator where it has the data directory.
 
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::{Api, Host, eventually};
-use std::time::Duration;
+use super::support::{Api, Host, eventually, fetch};
 
-/// `berth node …` as `api`'s account, to its end.
+/// Nobody listens there.
+const DEAD_PROXY: &str = "http://127.0.0.1:9";
+
+/// `berth node …` as `api`'s account, to its end, with a password on standard
+/// input.
 async fn node(host: &Host, api: &Api, words: &[&str]) -> Output {
     let port = host.http().rsplit(':').next().unwrap().to_owned();
     let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
@@ -15,8 +21,17 @@ async fn node(host: &Host, api: &Api, words: &[&str]) -> Output {
         .arg("node")
         .args(words)
         .env("BERTH_API", format!("http://localhost:{port}"))
-        .env("BERTH_TOKEN", api.token());
-    let run = move || command.output().unwrap();
+        .env("BERTH_TOKEN", api.token())
+        .env("http_proxy", DEAD_PROXY)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let run = move || {
+        let mut child = command.spawn().unwrap();
+        // Most commands read nothing.
+        let _ = child.stdin.take().unwrap().write_all(b"node password\n");
+        child.wait_with_output().unwrap()
+    };
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
@@ -67,6 +82,7 @@ async fn an_account_looks_after_its_nodes_and_no_others() {
         alice.wait_for_status("alice", status).await;
     }
     let logs = said(&node(&host, &alice, &["logs", "alice", "--verbosity", "3"]).await);
+    assert!(logs.lines().count() > 0, "a boot is told");
     for line in logs.lines() {
         assert!(line.starts_with("20") && line.contains("Z "), "{line}");
     }
@@ -75,6 +91,82 @@ async fn an_account_looks_after_its_nodes_and_no_others() {
     let errors = refused(&node(&host, &bob, &["show", "alice"]).await);
     assert!(errors.contains("no node with this label"), "{errors}");
     refused(&node(&host, &bob, &["logs", "alice"]).await);
+}
+
+#[tokio::test]
+async fn an_account_makes_a_node_and_puts_it_away() {
+    let host = Host::start();
+    let alice = host.api().sign_up("alice@example.org").await;
+    let told = said(&node(&host, &alice, &["create", "alice"]).await);
+    assert!(told.starts_with("alice is "), "{told}");
+    alice.wait_for_status("alice", "active").await;
+    let errors = refused(&node(&host, &alice, &["create", "alice"]).await);
+    assert!(errors.contains("taken"), "{errors}");
+    let errors = refused(&local(&host, &["archive", "alice"]));
+    assert!(errors.contains("token"), "{errors}");
+    said(&node(&host, &alice, &["archive", "alice"]).await);
+    alice.wait_for_status("alice", "archived").await;
+}
+
+/// `berth node …` on the host's data, without a token.
+fn local(host: &Host, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_berth"))
+        .arg("node")
+        .args(words)
+        .arg("--data-dir")
+        .arg(host.data())
+        .env("http_proxy", DEAD_PROXY)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn whoever_has_the_data_directory_is_operator_without_a_token() {
+    let host = Host::start();
+    let alice = host.api().sign_up("alice@example.org").await;
+    alice.create_node("alice").await;
+    let listed = said(&local(&host, &["list"]));
+    let rows: Vec<&str> = listed.lines().collect();
+    assert!(rows[0].contains("OWNER") && rows.len() == 2, "{listed}");
+    let listed = said(&local(&host, &["list", "--status", "suspended"]));
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    let wrong = local(&host, &["list", "--status", "asleep"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    let errors = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(errors.contains("hibernated"), "{errors}");
+
+    let errors = refused(&local(&host, &["suspend", "alice", "--reason", " "]));
+    assert!(errors.contains("at most 500 characters"), "{errors}");
+    said(&local(
+        &host,
+        &["suspend", "alice", "--reason", "it sends spam"],
+    ));
+    alice.wait_for_status("alice", "suspended").await;
+    let shown = said(&local(&host, &["show", "alice"]));
+    assert!(shown.contains("it sends spam"), "{shown}");
+    let errors = refused(&local(&host, &["start", "alice"]));
+    assert!(errors.contains("it sends spam"), "{errors}");
+    said(&local(&host, &["resume", "alice"]));
+    said(&local(&host, &["start", "alice"]));
+    alice.wait_for_status("alice", "active").await;
+    let shown = said(&local(&host, &["show", "alice", "--json"]));
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(
+        (&shown["label"], &shown["status"]),
+        (&"alice".into(), &"active".into())
+    );
+
+    // From the files of the host, and by its API.
+    for more in [None, Some("--operator")] {
+        let words = ["logs", "alice", "--verbosity", "3"];
+        let words: Vec<&str> = words.into_iter().chain(more).collect();
+        let logs = said(&local(&host, &words));
+        assert!(logs.lines().count() > 0, "{more:?}");
+        assert!(logs.starts_with("20"), "{logs}");
+    }
+    let errors = refused(&local(&host, &["show", "nobody"]));
+    assert!(errors.contains("no node with this label"), "{errors}");
 }
 
 #[tokio::test]
@@ -104,8 +196,7 @@ async fn the_operations_port_tells_of_the_process_and_of_no_tenant() {
     alice.create_node("alicesnode").await;
     let get = async |path: &str| {
         let url = format!("http://{}{path}", host.metrics());
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = client.get(url).send().await.unwrap();
+        let answer = fetch(url).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     assert_eq!(get("/readyz").await, (200, "ready\n".to_owned()));

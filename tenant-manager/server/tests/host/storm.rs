@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::support::{
-    Api, Database, Footprint, Host, Kit, Metrics, Random, Ssh, eventually, json as body_of,
+    self, Api, Database, Footprint, Host, Kit, Metrics, Random, Ssh, eventually, json as body_of,
 };
 
 /// Visitors at once.
@@ -263,7 +263,7 @@ async fn soak_10_000_sleeping_tenants_are_there_at_the_start_of_a_host() {
         many.1.rss_kib,
         more(many.1.rss_kib, few.1.rss_kib)
     );
-    let ready = reqwest::get(format!("http://{}/readyz", host.metrics()));
+    let ready = support::fetch(format!("http://{}/readyz", host.metrics()));
     assert_eq!(ready.await.unwrap().status(), StatusCode::OK);
     let alice = alice.again(&host);
     assert_eq!(alice.status("alice").await, "hibernated");

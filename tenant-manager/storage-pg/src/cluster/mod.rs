@@ -183,6 +183,15 @@ impl PrivateCluster {
         })
     }
 
+    /// Stops the server of `data_dir` that this process started, or inherited
+    /// from the program that it was, and that nobody here stands for: the start
+    /// of a host was cut short.
+    pub async fn stop_left(data_dir: &std::path::Path) {
+        if let Some(place) = place::known(data_dir) {
+            server::stop_left(&place.join("data")).await;
+        }
+    }
+
     /// How to connect to the server that another process runs for `data_dir`,
     /// if one runs.
     #[must_use]
@@ -233,6 +242,9 @@ impl Running {
     ///
     /// # Errors
     /// [`ClusterError`].
+    ///
+    /// # Cancel-Safety
+    /// What was being started is asked to stop.
     pub async fn start_again(&mut self) -> Result<(), ClusterError> {
         leftover::stop(&self.layout.data).await?;
         let (layout, socket_dir) = (&self.layout, &self.socket_dir);
@@ -246,8 +258,10 @@ impl Running {
     }
 
     /// Stops it: open transactions are undone. After `grace` it is stopped
-    /// harder, which costs a recovery at the next start and loses nothing.
+    /// harder, which costs a recovery at the next start and loses nothing. So is
+    /// one whose start by [`Self::start_again`] was cut short.
     pub async fn stop(mut self, grace: Duration) {
         self.server.stop(grace).await;
+        server::stop_left(&self.layout.data).await;
     }
 }

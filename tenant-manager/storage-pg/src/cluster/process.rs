@@ -10,7 +10,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, waitpid,
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, pidfd_send_signal,
+    waitpid,
 };
 use tokio::process::Child;
 
@@ -101,9 +102,14 @@ impl Process {
         if matches!(self.try_wait(), Ok(Some(_))) {
             return false;
         }
-        let pid = self.id().and_then(|id| i32::try_from(id).ok());
-        pid.and_then(Pid::from_raw)
-            .is_some_and(|pid| kill_process(pid, signal).is_ok())
+        match self {
+            Self::Started(child) => {
+                let pid = child.id().and_then(|id| i32::try_from(id).ok());
+                pid.and_then(Pid::from_raw)
+                    .is_some_and(|pid| kill_process(pid, signal).is_ok())
+            }
+            Self::Inherited(child) => pidfd_send_signal(&child.handle, signal).is_ok(),
+        }
     }
 }
 

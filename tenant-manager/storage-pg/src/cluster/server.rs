@@ -29,6 +29,8 @@ const KNOCK: Duration = Duration::from_millis(50);
 const QUOTE: usize = 600;
 /// How long a server that was asked to leave at once may take.
 const AT_ONCE: Duration = Duration::from_secs(5);
+/// How long one may take to stop that is not to be kept.
+const LEFT: Duration = Duration::from_secs(10);
 /// How long making a cluster may take.
 const INITDB: Duration = Duration::from_secs(120);
 
@@ -162,25 +164,28 @@ fn arguments(layout: &Layout, socket_dir: &Path) -> Vec<OsString> {
 }
 
 /// The server that this process started before it was started anew, if there
-/// is one that runs with the arguments it would be started with now. Any other
-/// is left alone.
+/// is one that runs with the arguments it would be started with now and answers.
+/// Another child is stopped; a process that is none is left alone.
+///
+/// # Cancel-Safety
+/// A server that was found is asked to stop.
 pub(super) async fn inherited(layout: &Layout, socket_dir: &Path) -> Option<Server> {
-    let (pid, _) = leftover::postmaster(&layout.data)?;
-    let process = Process::inherited(pid)?;
-    let mut wanted = Vec::new();
-    for argument in arguments(layout, socket_dir) {
-        wanted.extend_from_slice(argument.as_bytes());
-        wanted.push(0);
+    let mut server = Server::inherited(&layout.data)?;
+    if server.serves(layout, socket_dir).await {
+        tracing::info!("the private database runs on");
+        return Some(server);
     }
-    if process.arguments()? != wanted {
-        return None;
+    tracing::info!("the private database cannot be taken over as it is; starting it again");
+    server.stop(LEFT).await;
+    None
+}
+
+/// Stops the server of `data` if it is a child of this process that nobody here
+/// stands for: taken over by nobody, or dropped while it started.
+pub(super) async fn stop_left(data: &Path) {
+    if let Some(mut server) = Server::inherited(data) {
+        server.stop(LEFT).await;
     }
-    let options = connect_options(socket_dir, DATABASE);
-    let knocking = tokio::time::timeout(AT_ONCE, options.connect());
-    let connection = knocking.await.ok()?.ok()?;
-    let _ = connection.close().await;
-    tracing::info!("the private database runs on");
-    Some(Server { process })
 }
 
 /// Nobody works on the data, so nobody listens on these.
@@ -199,6 +204,34 @@ fn tail(text: &str) -> String {
 }
 
 impl Server {
+    /// The child of ours that is the server of `data`. Ours from now on: dropped,
+    /// it is asked to stop.
+    fn inherited(data: &Path) -> Option<Self> {
+        let (pid, _) = leftover::postmaster(data)?;
+        let process = Process::inherited(pid)?;
+        Some(Self { process })
+    }
+
+    /// Whether it runs as it would be started now, and answers.
+    async fn serves(&self, layout: &Layout, socket_dir: &Path) -> bool {
+        let mut wanted = Vec::new();
+        for argument in arguments(layout, socket_dir) {
+            wanted.extend_from_slice(argument.as_bytes());
+            wanted.push(0);
+        }
+        if self.process.arguments() != Some(wanted) {
+            return false;
+        }
+        let options = connect_options(socket_dir, DATABASE);
+        let knocking = tokio::time::timeout(AT_ONCE, options.connect());
+        let Ok(Ok(connection)) = knocking.await else {
+            return false;
+        };
+        // Dropping would do; closing spares the server a line in its log.
+        let _ = connection.close().await;
+        true
+    }
+
     pub(super) fn pid(&self) -> Option<u32> {
         self.process.id()
     }

@@ -19,7 +19,7 @@ use crate::api::view::{
 };
 use crate::app::App;
 use crate::auth::Caller;
-use crate::operator::after;
+use crate::operator::{after, reason};
 use crate::problem::{Problem, ProblemBody};
 
 /// Nodes of a page if nothing is said.
@@ -172,8 +172,8 @@ pub(in crate::api) async fn hibernate(
         (status = 202, body = OperatorNode, description = "The node is held, and stops if it runs"),
         (status = 403, body = ProblemBody<'static>, description = "The account is no operator's"),
         (status = 404, body = ProblemBody<'static>, description = "The host has no such node"),
-        (status = 409, body = ProblemBody<'static>, description = "Its state, or the reason, does not allow it"),
-        (status = 422, body = ProblemBody<'static>, description = "The JSON has no reason"),
+        (status = 409, body = ProblemBody<'static>, description = "Its state does not allow it"),
+        (status = 422, body = ProblemBody<'static>, description = "There is no reason, or a bad one"),
     )
 )]
 pub(in crate::api) async fn suspend(
@@ -183,7 +183,8 @@ pub(in crate::api) async fn suspend(
     Input(suspension): Input<Suspension>,
 ) -> Accepted {
     let operator = right(&app, &principal)?;
-    let suspended = operator.suspend_node(&label, &suspension.reason).await;
+    let reason = reason(&suspension.reason).map_err(no_reason)?;
+    let suspended = operator.suspend_node(&label, reason).await;
     accepted(&app, suspended)
 }
 
@@ -269,6 +270,15 @@ fn no_such_page(detail: String) -> Problem {
         "no-such-page",
         "No such page of the list",
         detail,
+    )
+}
+
+fn no_reason(text: String) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "bad-reason",
+        "Reason refused",
+        text,
     )
 }
 

@@ -156,7 +156,7 @@ async fn a_suspended_node_tells_its_owner_why_and_what_can_be_done() {
     let long = "x".repeat(501);
     for reason in [" ", long.as_str()] {
         ops.submit(SUSPEND, &[("reason", reason)]).await;
-        assert_eq!(ops.answer.status, 409);
+        assert_eq!(ops.answer.status, 422);
         assert!(ops.page.text_of_id("reason-error").is_some());
         assert_eq!(ops.page.id("reason").unwrap()["value"], reason.trim());
     }

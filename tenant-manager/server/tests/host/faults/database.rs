@@ -111,7 +111,7 @@ async fn is_unavailable(what: &str, answer: Response) {
 async fn health(host: &Host, path: &str) -> StatusCode {
     let url = format!("http://{}{path}", host.metrics());
     // It must answer whatever the database does.
-    let answer = tokio::time::timeout(PATIENCE, reqwest::get(url)).await;
+    let answer = tokio::time::timeout(PATIENCE, support::fetch(url)).await;
     answer.unwrap().unwrap().status()
 }
 

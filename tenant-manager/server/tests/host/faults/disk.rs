@@ -196,7 +196,7 @@ async fn goes_on_without_room(host: &Host, alice: &Api, warm: &Ssh) -> u64 {
             assert_eq!(kind, "application/problem+json");
         }
     }
-    let health = reqwest::get(format!("http://{}/healthz", host.metrics()));
+    let health = super::support::fetch(format!("http://{}/healthz", host.metrics()));
     assert_eq!(health.await.unwrap().status(), StatusCode::OK);
     counted
 }

@@ -40,7 +40,8 @@ async fn an_operator_holds_a_node_and_lets_it_go() {
     obeyed(&operator, "alice", "suspend").await;
     alice.is("suspended").await;
     let (_, rest, errors) = shell.finish(super::PATIENCE);
-    assert!(!format!("{rest}{errors}").is_empty(), "it was told");
+    let said = format!("{rest}{errors}");
+    assert!(said.contains("This node was "), "it was told: {said:?}");
     let told = support::json(alice.api.get("/nodes/alice").await).await;
     let reason = told["status_reason"].as_str().unwrap_or_default();
     assert!(reason.contains(REASON), "{told}");

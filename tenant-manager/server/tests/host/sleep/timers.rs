@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::support::{Host, Metrics, eventually};
 use super::{Node, PATIENCE};
 
+/// A timer that does not elapse before its node is asleep, also on a slow machine,
+/// milliseconds.
+const LATER: u64 = 15_000;
 const SLEEPER: &str = "/sleeper:sleeper:tester.dev";
 
 /// Alice's node with the app.
@@ -58,7 +61,7 @@ async fn a_timer_wakes_its_node_also_after_a_restart_of_the_host() {
     // Nobody hibernates by itself here.
     let mut host = Host::start_with(&["--idle-after", "0"]);
     let alice = sleeper(&host).await;
-    let before = tell(&alice, json!({"Arm": 4000})).await;
+    let before = tell(&alice, json!({"Arm": LATER})).await;
     assert_eq!(before["count"], 0);
     let lives = before["lives"].as_u64().unwrap();
     alice.sleep().await;
@@ -72,7 +75,7 @@ async fn a_timer_wakes_its_node_also_after_a_restart_of_the_host() {
         (&json!(lives + 1), &json!(1))
     );
 
-    tell(&alice, json!({"Arm": 4000})).await;
+    tell(&alice, json!({"Arm": LATER})).await;
     host.restart();
     let alice = alice.again(&host);
     woken(&host, 1.0).await;

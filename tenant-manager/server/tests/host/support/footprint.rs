@@ -26,7 +26,7 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Of `host`, now.
+    /// Of `host`, now. A host hides its memory from all but root.
     pub fn of(host: &Host) -> Self {
         let pid = host.ready()["pid"].as_u64().unwrap();
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();

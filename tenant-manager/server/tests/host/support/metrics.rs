@@ -9,7 +9,7 @@ impl Metrics {
     /// Now.
     pub async fn of(host: &Host) -> Self {
         let url = format!("http://{}/metrics", host.metrics());
-        let answer = reqwest::get(url).await.unwrap();
+        let answer = super::fetch(url).await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
         Self(answer.text().await.unwrap())
     }

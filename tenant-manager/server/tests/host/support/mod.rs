@@ -4,6 +4,7 @@ pub mod api;
 pub mod database;
 pub mod footprint;
 pub mod kit;
+pub mod load;
 pub mod metrics;
 pub mod process;
 pub mod random;
@@ -14,6 +15,7 @@ pub use api::{Api, json};
 pub use database::{Database, Postgres};
 pub use footprint::Footprint;
 pub use kit::{Kit, test_package};
+pub use load::Load;
 pub use metrics::Metrics;
 pub use process::Host;
 pub use random::Random;
@@ -35,6 +37,12 @@ where
         assert!(Instant::now() < end, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// GET of a whole URL, which no proxy sees.
+pub async fn fetch(url: impl reqwest::IntoUrl) -> reqwest::Result<reqwest::Response> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    client.get(url).send().await
 }
 
 /// Makes `email` an operator of `host`; signed in as it.
