@@ -41,7 +41,10 @@ async fn an_operator_holds_a_node_and_lets_it_go() {
     alice.is("suspended").await;
     let (_, rest, errors) = shell.finish(super::PATIENCE);
     let said = format!("{rest}{errors}");
-    assert!(said.contains("This node was "), "it was told: {said:?}");
+    assert!(
+        said.contains("operator holds this node"),
+        "it was told: {said:?}"
+    );
     let told = support::json(alice.api.get("/nodes/alice").await).await;
     let reason = told["status_reason"].as_str().unwrap_or_default();
     assert!(reason.contains(REASON), "{told}");
