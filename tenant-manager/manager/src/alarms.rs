@@ -183,6 +183,7 @@ fn ring(inner: &Arc<Inner>, id: TenantId, kind: Kind) {
         }
         let mut state = tenant.state.lock();
         if !state.may_run() {
+            state.rang = state.suspended.is_some();
             return;
         }
         state.want(Cause::Timer);

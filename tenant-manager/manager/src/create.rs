@@ -8,6 +8,7 @@ use node_api::Secret;
 use node_types::NodeName;
 use tenant_model::{Conflict, DesiredState, Label, NewTenant, StorageError, TenantId};
 
+use crate::boot::Cause;
 use crate::error::{CreateError, unavailable};
 use crate::keyfile;
 use crate::keys::{TenantSeal, random};
@@ -66,6 +67,8 @@ pub(crate) async fn run(
     failpoints::crash("create.inserted");
     let added = inner.registry.write().add(row);
     let tenant = added.map_err(|e| failed(e.to_string()))?;
+    // Whoever made it waits for it.
+    tenant.state.lock().want(Cause::Api);
     keyfile::begin(inner, &tenant, 0, proof.hash);
     inner.slots.feed.changed(tenant.id);
     inner.reconcile(&tenant);

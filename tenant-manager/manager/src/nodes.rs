@@ -308,6 +308,7 @@ async fn forget_rest(inner: &Inner, tenant: &Tenant) {
         return;
     };
     inner.alarms.clear(tenant.id, alarms::Kind::Wake);
+    tenant.state.lock().rang = false;
     if let Err(error) = inner.launcher.forget_rest(tenant.key()).await {
         tracing::warn!(tenant_id = %tenant.id, "failed to forget a node's sleep: {error}");
     }

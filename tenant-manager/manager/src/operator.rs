@@ -297,7 +297,8 @@ impl Operator<'_> {
             {
                 let mut state = held.state.lock();
                 // What it slept through is made up for.
-                if reason.is_none() && state.desired == DesiredState::Running {
+                let rang = std::mem::take(&mut state.rang);
+                if reason.is_none() && rang && state.desired == DesiredState::Running {
                     state.want(Cause::Timer);
                 }
                 state.suspended = reason;

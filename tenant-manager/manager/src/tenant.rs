@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) boot_wanted: bool,
     /// What made it wanted.
     pub(crate) cause: Cause,
+    /// Its alarm rang while an operator held it.
+    pub(crate) rang: bool,
     /// When its boot last found no room on the host.
     pub(crate) no_room: Option<Instant>,
     /// The node that runs now is to end first.
@@ -128,6 +130,7 @@ impl Tenant {
             always_on: row.plan.always_on,
             boot_wanted: row.last_started_at.is_none() && row.desired == DesiredState::Running,
             cause: Cause::Start,
+            rang: false,
             no_room: None,
             restart: false,
             queued: false,

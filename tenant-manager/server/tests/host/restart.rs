@@ -38,7 +38,7 @@ fn open_directory() -> tempfile::TempDir {
 }
 
 /// A host of an ordinary user, with a binary of its own.
-fn start() -> Host {
+pub(super) fn start() -> Host {
     let home = open_directory();
     let user = am_root().then_some(NOBODY);
     if user.is_some() {

@@ -163,6 +163,11 @@ impl Host {
         self.running.again.try_recv().is_ok()
     }
 
+    /// What starts another process of it.
+    pub fn command(&self) -> Command {
+        prepared(&self.data, &self.extra, &self.start)
+    }
+
     /// The binary that it was started from.
     pub fn program(&self) -> PathBuf {
         match &self.start.copy {
@@ -266,13 +271,8 @@ fn log_of(data: &Path) -> PathBuf {
     data.with_extension("log")
 }
 
-/// Starts the process of a host.
-fn spawn(data: &Path, extra: &[String], start: &Start) -> Child {
-    let stderr = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(log_of(data))
-        .unwrap();
+/// The command of a host that is started so.
+fn prepared(data: &Path, extra: &[String], start: &Start) -> Command {
     let mut command = command(data, extra);
     if let Some(copy) = &start.copy {
         command = copied(copy, &command);
@@ -284,6 +284,16 @@ fn spawn(data: &Path, extra: &[String], start: &Start) -> Child {
         command.env("BERTH_FAILPOINTS", failpoints);
     }
     command
+}
+
+/// Starts the process of a host.
+fn spawn(data: &Path, extra: &[String], start: &Start) -> Child {
+    let stderr = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log_of(data))
+        .unwrap();
+    prepared(data, extra, start)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr)
