@@ -3,6 +3,13 @@
 //! acknowledged is kept, no lease outlives its node, and when the trouble is
 //! over every tenant is what its owner and the operators want.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may"
+)]
+
 mod common;
 
 use std::collections::HashMap;

@@ -1,6 +1,13 @@
 //! What wakes nodes that nobody uses, what keeps them awake, and who makes
 //! room when the host is full.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may"
+)]
+
 mod common;
 
 use std::sync::Arc;

@@ -93,7 +93,7 @@ async fn ended(child: &mut Child) -> ExitStatus {
 
 #[tokio::test]
 async fn told_to_end_before_it_is_ready_it_cleans_up_and_exits_0() {
-    let mut host = super::restart::start();
+    let mut host = Host::start();
     assert_eq!(host.terminate(Duration::from_secs(60)).code(), Some(0));
     let server = host.data().join("postgres/data/postmaster.pid");
     for wait in [0, 50, 150, 400] {
@@ -120,7 +120,7 @@ async fn told_to_end_before_it_is_ready_it_cleans_up_and_exits_0() {
 
 #[tokio::test]
 async fn a_host_to_which_nobody_listens_ends_at_first_and_later_goes_on() {
-    let mut host = Host::start();
+    let mut host = super::restart::start();
     assert_eq!(host.terminate(Duration::from_secs(60)).code(), Some(0));
     let server = host.data().join("postgres/data/postmaster.pid");
     let start = || {

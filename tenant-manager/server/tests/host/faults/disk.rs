@@ -50,7 +50,8 @@ impl SmallDisk {
         in_memory
             .args(["-t", "tmpfs", "-o", &format!("size={DISK_MIB}m"), "tmpfs"])
             .arg(&place);
-        if !(made && ran(&mut looped)) && !ran(&mut in_memory) {
+        let mounted = (made && ran(&mut looped)) || ran(&mut in_memory);
+        if !mounted {
             return None;
         }
         for path in [host_home, place.as_path()] {
