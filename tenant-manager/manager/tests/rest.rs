@@ -35,6 +35,19 @@ async fn operator(fakes: &Fakes) -> Principal {
     fakes.manager.authenticate(token).await.unwrap()
 }
 
+/// A host that has plenty of everything.
+fn roomy() -> HostUse {
+    let share = Share {
+        used: 1,
+        limit: 1 << 40,
+    };
+    HostUse {
+        mappings: share,
+        descriptors: share,
+        memory: share,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_timer_wakes_its_node_at_its_time_and_an_owners_stop_ends_it() {
     let (fakes, alice) = fakes().await;
@@ -179,15 +192,7 @@ async fn the_longest_idle_node_makes_room_and_nodes_in_use_do_not() {
 #[tokio::test(start_paused = true)]
 async fn a_host_short_of_something_takes_one_node_after_the_other() {
     let gauge = Arc::new(FakeGauge::default());
-    let share = Share {
-        used: 1,
-        limit: 1 << 40,
-    };
-    let roomy = HostUse {
-        mappings: share,
-        descriptors: share,
-        memory: share,
-    };
+    let roomy = roomy();
     gauge.set(HostUse {
         descriptors: Share {
             used: 1000,
@@ -307,15 +312,7 @@ async fn operators_see_everybodys_nodes_and_bring_back_what_was_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_host_short_of_memory_puts_few_to_sleep_for_one_that_comes() {
     let gauge = Arc::new(FakeGauge::default());
-    let share = Share {
-        used: 1,
-        limit: 1 << 40,
-    };
-    let roomy = HostUse {
-        mappings: share,
-        descriptors: share,
-        memory: share,
-    };
+    let roomy = roomy();
     gauge.set(roomy);
     let (fakes, alice) = with(FakeOptions {
         gauge: gauge.clone(),

@@ -2,6 +2,7 @@
 //! admission of nodes and for the metrics.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit};
@@ -45,16 +46,32 @@ fn number(path: &Path) -> Option<u64> {
 
 /// Memory mappings: one a line, and there may be tens of thousands.
 fn mappings() -> Option<u64> {
-    let lines = fs::read("/proc/self/maps").ok()?;
-    u64::try_from(lines.iter().filter(|byte| **byte == b'\n').count()).ok()
+    let mut lines = BufReader::with_capacity(64 << 10, fs::File::open("/proc/self/maps").ok()?);
+    let mut count = 0;
+    loop {
+        let bytes = lines.fill_buf().ok()?;
+        if bytes.is_empty() {
+            return u64::try_from(count).ok();
+        }
+        count += bytes.iter().filter(|byte| **byte == b'\n').count();
+        let read = bytes.len();
+        lines.consume(read);
+    }
 }
 
+/// Without the one by which they are listed.
 fn descriptors() -> Option<u64> {
-    u64::try_from(fs::read_dir("/proc/self/fd").ok()?.count()).ok()
+    u64::try_from(
+        fs::read_dir("/proc/self/fd")
+            .ok()?
+            .count()
+            .saturating_sub(1),
+    )
+    .ok()
 }
 
 /// The number after `name` in a file of `name: number kB` lines.
-fn field(path: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
