@@ -10,13 +10,14 @@ BERTH := $(TARGET)/release/berth
 PACKAGES := $(TARGET)/release/berth-packages
 CARGO_FLAGS := --release --locked
 
-.PHONY: help run build test verify soak bench screenshots packages setup setup-test setup-bench fmt fmt-check clippy rules test-logic clean
+.PHONY: help run build test verify soak bench screenshots packages setup setup-test setup-bench fmt fmt-check clippy rules test-logic fuzz clean
 
 help:
 	@echo "make run       set up this machine, build, and start a host (ARGS=... for its options)"
 	@echo "make test      set up this machine and run every test"
 	@echo "make build     a complete $(BERTH)"
 	@echo "make verify    format, lints, rules of the house, unit tests"
+	@echo "make fuzz      hostile input for parsers, FUZZ_SECONDS each"
 	@echo "make soak      long proofs: crashes, fuzzing, density"
 	@echo "make bench     the figures of the goals"
 	@echo "make screenshots  pictures of the pages, in the target directory"
@@ -56,9 +57,17 @@ verify: setup setup-test fmt-check rules clippy
 	cargo test $(CARGO_FLAGS) --workspace --lib --bins
 	@$(MAKE) --no-print-directory test-logic
 
+# Hostile input made by libFuzzer, for so many seconds a target.
+FUZZ_SECONDS ?= 20
+fuzz: setup
+	@for target in vfs_paths vfs_zip dialects; do \
+	    runtime/fuzz/run $$target $(FUZZ_SECONDS); \
+	done
+
 # Long proofs and measurements are ignored tests, told apart by their names.
 soak: build setup-test
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast -- --ignored --nocapture --test-threads=1 soak_
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=1200
 
 bench: build setup-test setup-bench
 	cargo run $(CARGO_FLAGS) -p node-engine --example bare_call

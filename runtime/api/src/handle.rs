@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::Timestamp;
-use node_types::{NodeName, NodeUsage, PeerMessage, UsageReport};
+use node_types::{DiskUse, NodeName, NodeUsage, PeerMessage, UsageReport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
@@ -62,6 +62,9 @@ pub struct Rest {
     /// after a stop that [is a rest](StopReason::is_rest). It is kept in the
     /// store too, for the next start of the host.
     pub wake_in: Option<Duration>,
+    /// What it keeps on disk; nothing if it stopped before that was counted.
+    /// [`NodeLauncher::kept_disk`] tells it too.
+    pub disk: Option<DiskUse>,
 }
 
 /// A tenant that is to be woken, as the store tells it when the host starts.
@@ -213,6 +216,15 @@ pub trait NodeLauncher: Send + Sync + std::fmt::Debug {
     /// [`LaunchError::Storage`]; may be repeated.
     async fn forget_rest(&self, _key: TenantKey) -> Result<(), LaunchError> {
         Ok(())
+    }
+
+    /// What the node had on disk when it last stopped. Reads a record and
+    /// touches no node. `None` if it never stopped.
+    ///
+    /// # Errors
+    /// [`LaunchError::Storage`].
+    async fn kept_disk(&self, _key: TenantKey) -> Result<Option<DiskUse>, LaunchError> {
+        Ok(None)
     }
 
     /// Removes everything stored for `key`, and the tenant's `directories`. The

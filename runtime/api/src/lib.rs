@@ -36,4 +36,4 @@ pub use transport::{
 pub use upgrade::{Upgrade, Upgrading};
 pub use visit::Visit;
 
-pub use node_types::{NodeUsage, ProcessUsage, UsageLimits, UsageReport};
+pub use node_types::{DiskUse, NodeUsage, ProcessUsage, UsageLimits, UsageReport};

@@ -36,6 +36,8 @@ pub struct NodeSpec {
     pub limits: NodeLimits,
     /// Directory of the tenant's files; created if absent.
     pub vfs_root: PathBuf,
+    /// Directory of the tenant's SQLite databases; created with the first.
+    pub sql_root: PathBuf,
     /// Directory of the tenant's log, which no app reaches; created if absent.
     pub log_dir: PathBuf,
     /// Its way to other nodes, which speaks for this node only.
@@ -73,6 +75,9 @@ pub struct NodeLimits {
     pub memory_bytes: u64,
     /// Files, databases and state together, bytes.
     pub disk_bytes: u64,
+    /// What it may write to disk in a second, when there was much, bytes; 0 = as
+    /// much as it likes.
+    pub disk_bytes_per_second: u64,
     /// Processes in its process map.
     pub processes: u32,
     /// Largest message from outside the node, bytes.
@@ -88,6 +93,7 @@ impl Default for NodeLimits {
         Self {
             memory_bytes: 256 * MIB,
             disk_bytes: 2048 * MIB,
+            disk_bytes_per_second: 256 * MIB,
             processes: 64,
             public_message_bytes: 10 * MIB,
             local_message_bytes: 128 * MIB,

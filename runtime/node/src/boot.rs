@@ -3,26 +3,29 @@
 //! Order: process map and rights, modules, processes. Nothing of a failed
 //! boot is left running.
 
+mod packages;
+mod stores;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lifecycle::{TaskKind, Tasks, queue};
 use node_api::{LaunchError, NodeSpec, NodeStatus};
 use node_engine::TenantBudget;
-use node_kernel::{ProcessEntry, ProcessTable, boot_requests, exit_message};
+use node_kernel::{ProcessTable, boot_requests, exit_message};
+use node_services::fd_manager::FdManager;
 use node_services::http_server::{self, HttpServer};
 use node_services::net::{Net, Network};
 use node_services::state::{State, StateStore};
 use node_services::terminal::Terminal;
 use node_services::timer::Timer;
-use node_services::vfs::{Caller, Options as VfsOptions, Vfs};
-use node_services::{DiskQuota, KernelPort, NodeEvent, Service, module};
-use node_types::{Capability, ProcessId, alias};
+use node_services::vfs::Caller;
+use node_services::{KernelPort, NodeEvent, Service, module};
+use node_types::ProcessId;
 use tokio::sync::{broadcast, watch};
 
 use crate::activity::Activity;
 use crate::commands::userspace;
-use crate::distro::{DistroPackage, ManifestCapability, ManifestEntry};
 use crate::history::StoredHistory;
 use crate::kernel::{EVENTS, Kernel, KernelParts};
 use crate::launcher::Launcher;
@@ -33,13 +36,18 @@ use crate::overrides::StoredOverrides;
 use crate::persist::ProcessMap;
 use crate::process::{self, WasmProcess};
 use crate::rest::Bed;
+use packages::enter_distro;
+use stores::Stores;
 
 /// Runtime modules, and whether any process may message them.
-const MODULES: [(&str, bool); 7] = [
+const MODULES: [(&str, bool); 10] = [
     ("kernel", false),
     ("state", false),
     ("timer", true),
     ("vfs", false),
+    ("kv", false),
+    ("sqlite", false),
+    ("fd-manager", false),
     ("http-server", false),
     ("net", false),
     ("terminal", false),
@@ -103,7 +111,7 @@ async fn assemble(
     enter_distro(host, &mut table);
     table.prune_dangling();
 
-    let quota = DiskQuota::new(spec.limits.disk_bytes);
+    let quota = stores::quota(&spec.limits);
     let network = Network::new(
         spec.name.clone(),
         &spec.secrets.networking_key,
@@ -126,7 +134,8 @@ async fn assemble(
         events,
     });
     let port: Arc<dyn KernelPort> = kernel.clone();
-    let vfs = open_files(host, &spec, &port, &quota, tasks).await?;
+    let stores = Stores::open(host, &spec, &port, &kernel.states, &quota, tasks).await?;
+    stores.count(&kernel.states, bed.counted(), tasks);
     let signed_out = http_server::SignedOut::load(keyspace.clone())
         .await
         .map_err(|error| storage(&error))?;
@@ -148,9 +157,12 @@ async fn assemble(
     let overrides = StoredOverrides::load(keyspace.clone()).await;
     let history = StoredHistory::load(keyspace, tasks).await;
     let terminal = Terminal::new(port.clone(), tasks.clone(), history, overrides);
-    kernel.know_modules(&vfs, &http);
+    kernel.know_modules(&stores.vfs, &http);
 
-    attach(&kernel, vfs, FINISHES);
+    attach(&kernel, stores.vfs, FINISHES);
+    attach(&kernel, stores.kv, FINISHES);
+    attach(&kernel, stores.sqlite, FINISHES);
+    attach(&kernel, FdManager::new(port.clone()), DROPPED);
     attach(&kernel, http.clone(), FINISHES);
     attach(&kernel, terminal.clone(), FINISHES);
     attach(&kernel, Timer::new(port.clone()), DROPPED);
@@ -159,7 +171,11 @@ async fn assemble(
         Net::new(port.clone(), network, tasks.clone()),
         DROPPED,
     );
-    attach(&kernel, State::new(port, kernel.states.clone()), DROPPED);
+    attach(
+        &kernel,
+        State::new(port, kernel.states.clone(), tasks.clone()),
+        FINISHES,
+    );
     let processes = kernel.executor.clone();
     tasks.spawn(
         TaskKind::essential("processes"),
@@ -201,36 +217,6 @@ async fn assemble(
     }))
 }
 
-/// Opens the node's files off the async threads, and has them counted.
-async fn open_files(
-    host: &Launcher,
-    spec: &NodeSpec,
-    port: &Arc<dyn KernelPort>,
-    quota: &Arc<DiskQuota>,
-    tasks: &Tasks,
-) -> Result<Arc<Vfs>, LaunchError> {
-    let options = VfsOptions {
-        root: spec.vfs_root.clone(),
-        overlays: host.overlays.clone(),
-        quota: quota.clone(),
-        max_blob_bytes: spec.limits.local_message_bytes,
-    };
-    let (port, own_tasks) = (port.clone(), tasks.clone());
-    let opened = tasks
-        .blocking(move || Vfs::new(options, port, own_tasks))
-        .await;
-    let vfs = opened
-        .ok_or_else(|| LaunchError::Storage("opening the node's files failed".into()))?
-        .map_err(|error| LaunchError::Storage(format!("the node's files: {error}")))?;
-    let counted = vfs.clone();
-    tasks.spawn(TaskKind::abortable("count files"), async move {
-        if let Err(error) = counted.used_bytes().await {
-            tracing::warn!("failed to count a node's files: {error}");
-        }
-    });
-    Ok(vfs)
-}
-
 async fn next_command(
     kernel: &Kernel,
     commands: &mut queue::Receiver<node_types::KernelMessage>,
@@ -251,87 +237,6 @@ fn attach(kernel: &Kernel, service: Arc<dyn Service>, kind: TaskKind) {
         .write()
         .insert(service.id().clone(), Mailbox::Module(sender));
     kernel.tasks.spawn(kind, service.run(inbox));
-}
-
-/// Enters the processes of the distro packages, as at every boot: what the
-/// packages say replaces what was stored, rights are only added.
-fn enter_distro(host: &Launcher, table: &mut ProcessTable) {
-    for package in &host.distro {
-        for entry in &package.manifest {
-            let Ok(id) = ProcessId::in_package(&entry.process_name, &package.id) else {
-                continue;
-            };
-            let edition = host
-                .components
-                .get(&id)
-                .and_then(|component| component.edition());
-            let process = ProcessEntry::userspace(
-                package.handle(entry),
-                package.wit_version,
-                edition,
-                entry.on_exit.clone(),
-                entry.public,
-            );
-            let rights = requested(table, package, entry, &id);
-            table.upsert(id, process.with_capabilities(rights));
-        }
-    }
-    // Once all are entered: what they give to each other and to the modules.
-    for package in &host.distro {
-        for entry in &package.manifest {
-            let Ok(id) = ProcessId::in_package(&entry.process_name, &package.id) else {
-                continue;
-            };
-            for grant in &entry.grant_capabilities {
-                let (holder, capability) = match grant {
-                    ManifestCapability::Messaging(holder) => {
-                        (holder, Capability::messaging(table.address(&id)))
-                    }
-                    ManifestCapability::WithParams { process, params } => (
-                        process,
-                        Capability::new(table.address(&id), params.to_string()),
-                    ),
-                };
-                if let Ok(holder) = holder.parse() {
-                    table.grant(&alias::canonical(holder), [capability]);
-                }
-            }
-        }
-    }
-}
-
-/// What a distro process gets: all that its manifest asks for.
-fn requested(
-    table: &ProcessTable,
-    package: &DistroPackage,
-    entry: &ManifestEntry,
-    id: &ProcessId,
-) -> Vec<Capability> {
-    let our = table.our();
-    let mut rights = vec![Capability::messaging(table.address(id))];
-    if entry.request_networking {
-        rights.push(Capability::network(our));
-    }
-    for request in &entry.request_capabilities {
-        let (issuer, params) = match request {
-            ManifestCapability::Messaging(issuer) => (issuer, node_types::MESSAGING.to_owned()),
-            ManifestCapability::WithParams { process, params } => (process, params.to_string()),
-        };
-        if let Ok(issuer) = issuer.parse() {
-            rights.push(Capability::new(
-                table.address(&alias::canonical(issuer)),
-                params,
-            ));
-        }
-    }
-    for kind in ["read", "write"] {
-        let params = serde_json::json!({"kind": kind, "drive": package.drive()});
-        rights.push(Capability::new(
-            table.address(&module("vfs")),
-            params.to_string(),
-        ));
-    }
-    rights
 }
 
 /// Enters, and then starts, every process of the table.

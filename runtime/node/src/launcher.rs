@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lifecycle::{Clock, Entropy, Tasks, Timestamp};
-use node_api::{Alarm, AlarmTime, LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
+use node_api::{
+    Alarm, AlarmTime, DiskUse, LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey,
+};
 use node_engine::{Component, Engine, PrepareError};
 use node_services::http_server::HASHING_PERMITS;
 use node_services::vfs::Overlays;
@@ -208,6 +210,12 @@ impl NodeLauncher for Launcher {
         let bed = Bed::new(&self.store, key, self.clock.clone());
         let forgotten = bed.forget().await;
         forgotten.map_err(|error| LaunchError::Storage(error.to_string()))
+    }
+
+    async fn kept_disk(&self, key: TenantKey) -> Result<Option<DiskUse>, LaunchError> {
+        let bed = Bed::new(&self.store, key, self.clock.clone());
+        let kept = bed.kept_disk().await;
+        kept.map_err(|error| LaunchError::Storage(error.to_string()))
     }
 
     async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {

@@ -75,13 +75,18 @@ impl Node {
             tracing::warn!(node = %self.kernel.our, "some tasks had to be dropped at stop");
         }
         self.kernel.save_if(true).await;
-        if rests {
-            let rest = self.bed.rests(&self.kernel, &self.http).await;
-            // Empty: a node winds down once.
-            let _ = self.rest.set(rest);
-        } else if reason.is_some() {
-            self.bed.ends().await;
-        }
+        // Nothing writes any more.
+        let disk = self.bed.keep_disk(&self.kernel).await;
+        let wake_in = if rests {
+            self.bed.rests(&self.kernel, &self.http).await
+        } else {
+            if reason.is_some() {
+                self.bed.ends().await;
+            }
+            None
+        };
+        // Empty: a node winds down once.
+        let _ = self.rest.set(Rest { wake_in, disk });
         self.log.close().await;
         self.kernel.forget_everything();
     }

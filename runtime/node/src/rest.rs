@@ -2,17 +2,18 @@
 //! wakes.
 //!
 //! Owns one record in the node's keyspace, with its timers and bound paths,
-//! and the node's entry in the host's table of alarms. Invariants: the record
-//! is used once, so that a node whose host dies never sees an older one; times
-//! are by the wall clock in the record only; a failure to write keeps no node
-//! from stopping. Holds no task.
+//! another of what it has on disk, and the node's entry in the host's table of
+//! alarms. Invariants: the first record is used once, so that a node whose host
+//! dies never sees an older one; the second is only told to people, stays while
+//! the node runs, and is of its last stop; times are by the wall clock in a
+//! record only; a failure to write keeps no node from stopping. Holds no task.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use lifecycle::{Clock, failpoints};
-use node_api::{Rest, TenantKey};
+use node_api::{DiskUse, TenantKey};
 use node_kernel::Moment;
 use node_services::http_server::{HttpServer, Kept};
 use node_store::{Alarms, Due, HostStore, Keyspace, Space, StoreError};
@@ -22,9 +23,12 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::Kernel;
 use crate::process::SleptTimer;
 use crate::sleep::{MAX_CONTEXT_BYTES, MAX_TIMERS, Remembered};
+use crate::usage::Counted;
 
 /// Key of the record in [`Space::Wake`].
 const KEY: &[u8] = b"rest";
+/// Key of what the node has on disk, in [`Space::Wake`].
+const DISK_KEY: &[u8] = b"disk-use";
 /// Who publishes the distro packages, whose processes come back at every boot.
 const DISTRO: &str = "sys";
 
@@ -54,6 +58,7 @@ pub(crate) struct Bed {
     alarms: Alarms,
     key: TenantKey,
     clock: Arc<dyn Clock>,
+    counted: Counted,
 }
 
 impl Bed {
@@ -63,7 +68,41 @@ impl Bed {
             alarms: store.alarms(),
             key,
             clock,
+            counted: Counted::default(),
         }
+    }
+
+    /// Whether the node's stores have been counted, to be told by whoever does.
+    pub(crate) fn counted(&self) -> Counted {
+        self.counted.clone()
+    }
+
+    /// What the node had on disk when it last stopped.
+    pub(crate) async fn kept_disk(&self) -> Result<Option<DiskUse>, StoreError> {
+        let Some(stored) = self.keyspace.get(Space::Wake, DISK_KEY).await? else {
+            return Ok(None);
+        };
+        let read = rmp_serde::from_slice(&stored);
+        // The next stop writes another.
+        Ok(read
+            .inspect_err(|error| {
+                tracing::error!("what a node noted of its disk is unreadable: {error}");
+            })
+            .ok())
+    }
+
+    /// Notes what the node has on disk now that it has stopped. What was not
+    /// counted is not known, and the older note stands.
+    pub(crate) async fn keep_disk(&self, kernel: &Kernel) -> Option<DiskUse> {
+        if !self.counted.is_done() {
+            return None;
+        }
+        let disk = kernel.usage().disk();
+        match rmp_serde::to_vec_named(&disk) {
+            Ok(bytes) => self.write(DISK_KEY, bytes).await,
+            Err(error) => tracing::error!("failed to encode what a node has on disk: {error}"),
+        }
+        Some(disk)
     }
 
     /// What the node left when it went to sleep, if that is how it stopped.
@@ -118,7 +157,8 @@ impl Bed {
     }
 
     /// Keeps what the node has when its processes have ended, for its next life.
-    pub(crate) async fn rests(&self, kernel: &Kernel, http: &HttpServer) -> Rest {
+    /// Returns how long it is until the first of its timers elapses.
+    pub(crate) async fn rests(&self, kernel: &Kernel, http: &HttpServer) -> Option<Duration> {
         let Remembered { timers, lost } = {
             let table = kernel.table.read();
             kernel.sleep.remember(|process| {
@@ -152,9 +192,7 @@ impl Bed {
         }
         failpoints::crash("rest.written");
         self.note(alarm).await;
-        Rest {
-            wake_in: first.map(|due| due.as_elapsed().saturating_sub(now.1.as_elapsed())),
-        }
+        first.map(|due| due.as_elapsed().saturating_sub(now.1.as_elapsed()))
     }
 
     /// Leaves nothing: the node was ended by its owner.
@@ -171,7 +209,11 @@ impl Bed {
                 return;
             }
         };
-        if let Err(error) = self.keyspace.put(Space::Wake, KEY, bytes.into()).await {
+        self.write(KEY, bytes).await;
+    }
+
+    async fn write(&self, key: &[u8], bytes: Vec<u8>) {
+        if let Err(error) = self.keyspace.put(Space::Wake, key, bytes.into()).await {
             tracing::error!("failed to keep what a node leaves for its sleep: {error}");
         }
     }

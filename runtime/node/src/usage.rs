@@ -1,12 +1,17 @@
 //! What the node uses and may use, put together when somebody asks.
 //!
-//! Owns the sums of processes that are gone. Asking costs a look at each
-//! process and its mailbox, and nothing while nobody asks.
+//! Owns the sums of processes that are gone, and whether the stores have been
+//! counted. Asking costs a look at each process and its mailbox, and nothing
+//! while nobody asks. Counting is a task of the node and ends with it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use lifecycle::{TaskKind, Tasks};
 use node_api::{NodeUsage, ProcessUsage, UsageLimits, UsageReport};
 use node_kernel::{MAX_CAPABILITIES, MAX_OUTSTANDING, MAX_OUTSTANDING_BYTES};
+use node_services::Store;
 use node_services::state::MAX_STATE_BYTES;
 use node_types::{MAX_PEER_MESSAGE, ProcessId};
 use tokio::time::Instant;
@@ -15,6 +20,31 @@ use crate::kernel::Kernel;
 use crate::mailbox::{Mailbox, PROCESS_BOUNDS};
 use crate::process::WasmProcess;
 use crate::{prints, spawns};
+
+/// Whether all that a node keeps on disk has been counted since its boot.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counted(Arc<AtomicBool>);
+
+impl Counted {
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Counts in the background, by `counting` of all stores. A node that stops
+    /// before that is done does not know what it has.
+    pub(crate) fn begin<E: std::fmt::Display + Send + 'static>(
+        self,
+        tasks: &Tasks,
+        counting: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        tasks.spawn(TaskKind::abortable("count stores"), async move {
+            match counting.await {
+                Ok(()) => self.0.store(true, Ordering::Release),
+                Err(error) => tracing::warn!("failed to count what a node has on disk: {error}"),
+            }
+        });
+    }
+}
 
 impl Kernel {
     /// Keeps what a process used that leaves the process table.
@@ -46,6 +76,12 @@ impl Kernel {
             memory_bytes: self.budget.memory_in_use(),
             memory_peak_bytes: self.budget.memory_peak(),
             disk_bytes: self.quota.used(),
+            disk_files_bytes: self.quota.used_by(Store::Files),
+            disk_state_bytes: self.quota.used_by(Store::State),
+            disk_kv_bytes: self.quota.used_by(Store::KeyValue),
+            disk_sqlite_bytes: self.quota.used_by(Store::Sqlite),
+            disk_written_bytes: self.quota.written(),
+            disk_slowed: self.quota.slowed(),
             processes: u32::try_from(entered).unwrap_or(u32::MAX),
             requests: self.http().map_or(0, |http| http.requests()),
             // Those of modules and other nodes too.
@@ -94,6 +130,7 @@ impl Kernel {
         UsageLimits {
             memory_bytes: limits.memory_bytes,
             disk_bytes: limits.disk_bytes,
+            disk_bytes_per_second: limits.disk_bytes_per_second,
             processes: limits.processes,
             spawns_at_once: spawns::AT_ONCE,
             spawns_per_second: spawns::PER_SECOND,

@@ -7,12 +7,21 @@
 
 #![forbid(unsafe_code)]
 
+mod callers;
+mod database;
+mod dialect;
+pub mod fd_manager;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http_server;
+pub mod kv;
 pub mod net;
 mod pending;
 mod port;
 mod quota;
+pub mod sqlite;
 pub mod state;
+mod stored;
 pub mod terminal;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -24,5 +33,5 @@ pub use port::{
     Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Sending, Service, Share, answer, module,
     request_from,
 };
-pub use quota::{Charge, DiskQuota, QuotaExceeded};
+pub use quota::{Charge, DiskQuota, QuotaExceeded, Store, WriteRate};
 pub use traffic::{Sighting, Traffic, TrafficWatch};

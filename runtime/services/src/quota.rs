@@ -1,10 +1,18 @@
-//! The bytes a node may keep on disk: files and state together.
+//! The bytes a node may keep on disk, all stores together, and how fast it may
+//! write them.
 //!
 //! Invariant: bytes are charged before they are written and given back after
-//! they are gone, so `used` is never less than what is there.
+//! they are gone, so `used` is never less than what is there. Every handle of a
+//! budget counts for one store; their sum is what the node uses.
+
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use pace::Pace;
+
+pub use pace::WriteRate;
 
 /// The node's disk is full by its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,11 +26,34 @@ pub struct QuotaExceeded {
     pub left: u64,
 }
 
-/// A node's disk budget, shared by the modules that write.
+/// What keeps bytes on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// The virtual file system.
+    Files,
+    /// State of processes, and what the runtime keeps for the node.
+    State,
+    /// Key-value databases.
+    KeyValue,
+    /// SQLite databases.
+    Sqlite,
+}
+
+/// A node's disk budget as one store sees it.
 #[derive(Debug)]
 pub struct DiskQuota {
+    store: Store,
+    budget: Arc<Budget>,
+}
+
+/// What all stores of a node share.
+#[derive(Debug)]
+struct Budget {
     limit: u64,
     used: AtomicU64,
+    /// By store, in the order of [`Store`].
+    by_store: [AtomicU64; 4],
+    pace: Pace,
 }
 
 /// Bytes charged for a write under way: given back when dropped, unless
@@ -35,31 +66,86 @@ pub struct Charge {
 }
 
 impl DiskQuota {
-    /// A budget of `limit` bytes of which none is used.
+    /// A budget of `limit` bytes of which none is used, written as fast as one
+    /// likes; the handle for files.
     #[must_use]
     pub fn new(limit: u64) -> Arc<Self> {
+        Self::with_rate(limit, WriteRate::UNLIMITED)
+    }
+
+    /// The same, written at most at `rate`.
+    #[must_use]
+    pub fn with_rate(limit: u64, rate: WriteRate) -> Arc<Self> {
         Arc::new(Self {
-            limit,
-            used: AtomicU64::new(0),
+            store: Store::Files,
+            budget: Arc::new(Budget {
+                limit,
+                used: AtomicU64::new(0),
+                by_store: Default::default(),
+                pace: Pace::new(rate),
+            }),
+        })
+    }
+
+    /// The handle of `store` on this budget.
+    #[must_use]
+    pub fn of(&self, store: Store) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            budget: self.budget.clone(),
         })
     }
 
     /// The budget.
     #[must_use]
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.budget.limit
     }
 
-    /// Bytes in use.
+    /// Bytes in use, of all stores.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Acquire)
+        self.budget.used.load(Ordering::Acquire)
+    }
+
+    /// Bytes in use by `store`.
+    #[must_use]
+    pub fn used_by(&self, store: Store) -> u64 {
+        self.budget.by_store[store as usize].load(Ordering::Acquire)
     }
 
     /// Bytes that may still be added.
     #[must_use]
     pub fn left(&self) -> u64 {
-        self.limit.saturating_sub(self.used())
+        self.limit().saturating_sub(self.used())
+    }
+
+    /// Bytes written since the node was booted.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.budget.pace.written()
+    }
+
+    /// How often a writer had to wait for [`DiskQuota::pace`].
+    #[must_use]
+    pub fn slowed(&self) -> u64 {
+        self.budget.pace.slowed()
+    }
+
+    /// Waits until the node may write `bytes` more, at the rate of its plan.
+    /// Before the write.
+    ///
+    /// # Cancel-Safety
+    /// What was to be written counts as written.
+    pub async fn pace(&self, bytes: u64) {
+        self.budget.pace.pass(bytes).await;
+    }
+
+    /// Whether the node may write `bytes` more at once; then they count as
+    /// written.
+    #[must_use]
+    pub fn pace_now(&self, bytes: u64) -> bool {
+        self.budget.pace.pass_now(bytes)
     }
 
     /// Counts bytes found on disk, over the limit or not.
@@ -77,30 +163,37 @@ impl DiskQuota {
     /// # Errors
     /// [`QuotaExceeded`] when there is no room for them.
     pub fn charge(self: &Arc<Self>, bytes: u64) -> Result<Charge, QuotaExceeded> {
-        let taken = self
+        let budget = &*self.budget;
+        let taken = budget
             .used
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
                 let after = used.checked_add(bytes)?;
-                (bytes == 0 || after <= self.limit).then_some(after)
+                (bytes == 0 || after <= budget.limit).then_some(after)
             });
         match taken {
-            Ok(_) => Ok(Charge {
-                quota: self.clone(),
-                bytes,
-            }),
+            Ok(_) => {
+                budget.by_store[self.store as usize].fetch_add(bytes, Ordering::AcqRel);
+                Ok(Charge {
+                    quota: self.clone(),
+                    bytes,
+                })
+            }
             Err(used) => Err(QuotaExceeded {
                 wanted: bytes,
-                left: self.limit.saturating_sub(used),
+                left: budget.limit.saturating_sub(used),
             }),
         }
     }
 
     fn update(&self, change: impl Fn(u64) -> u64) {
-        let _ = self
-            .used
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+        for count in [
+            &self.budget.used,
+            &self.budget.by_store[self.store as usize],
+        ] {
+            let _ = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
                 Some(change(used))
             });
+        }
     }
 }
 
@@ -142,5 +235,20 @@ mod tests {
         quota.refund(1000);
         assert_eq!(quota.used(), 0);
         assert!(quota.charge(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn stores_share_one_budget_and_are_told_apart() {
+        let files = DiskQuota::new(100);
+        let state = files.of(Store::State);
+        files.charge(30).unwrap().commit();
+        state.charge(60).unwrap().commit_part(50);
+        state.add_existing(5);
+        assert!(files.charge(16).is_err());
+        assert_eq!((files.used(), state.used(), files.left()), (85, 85, 15));
+        assert_eq!(state.used_by(Store::Files), 30);
+        assert_eq!(files.used_by(Store::State), 55);
+        state.refund(55);
+        assert_eq!((files.used(), files.used_by(Store::KeyValue)), (30, 0));
     }
 }

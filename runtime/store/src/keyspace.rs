@@ -7,16 +7,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rocksdb::{DB, ErrorKind, ReadOptions, ReadTier, WriteBatch, WriteOptions};
-use tokio::sync::OwnedMutexGuard;
+use rocksdb::{DB, ErrorKind, ReadOptions, WriteBatch};
 
 use crate::accounts::Account;
 use crate::keys::{Owner, end_of, user_part};
-use crate::store::{Access, Shared};
-use crate::{Space, StoreError};
+use crate::store::Shared;
+use crate::turn::{Admission, Halt, INLINE_BYTES, Speed, Turn, cost, read};
+use crate::{Databases, Space, StoreError};
 
-/// Largest value written on an async thread.
-const INLINE_BYTES: usize = 16 * 1024;
 /// Most entries of one [`Keyspace::scan`].
 const SCAN_ITEMS: usize = 10_000;
 /// Bytes after which a scan ends early; at least one entry is returned.
@@ -145,17 +143,26 @@ impl Keyspace {
     /// # Errors
     /// [`StoreError`].
     pub async fn bytes_used(&self) -> Result<u64, StoreError> {
-        let mut used = self.account.lock().await;
-        if let Some(used) = *used {
-            return Ok(used);
-        }
-        let key = self.owner.usage_key();
-        let read = self
-            .shared
-            .blocking(move |db| stored_usage(db, &key, Speed::MayWait));
-        let number = read.await?.unwrap_or_default();
-        *used = Some(number);
-        Ok(number)
+        let turn = Turn::wait(&self.shared, self.owner, &self.account).await?;
+        turn.make(&self.shared, true, Turn::used).await
+    }
+
+    /// Returns once everything acknowledged so far survives a power cut. Waits
+    /// for a sync that all writers share, about half a second.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// # Cancel-Safety
+    /// Safe.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        self.shared.synced().await
+    }
+
+    /// The key-value databases of the keyspace.
+    #[must_use]
+    pub fn databases(&self) -> Databases {
+        Databases::new(self.shared.clone(), self.owner, self.account.clone())
     }
 
     async fn write<P: Send + 'static>(
@@ -165,29 +172,15 @@ impl Keyspace {
         value: Option<Bytes>,
         admit: impl FnOnce(i64) -> Option<P> + Send + 'static,
     ) -> Result<Option<P>, StoreError> {
-        let mut job = Write {
+        let small = value.as_ref().is_none_or(|v| v.len() <= INLINE_BYTES);
+        let mut write = Write {
             key: self.owner.key(space, key)?,
-            usage_key: self.owner.usage_key(),
-            used: self.account.clone().lock_owned().await,
-            access: self.shared.access()?,
-            admit: Some(admit),
-            permit: None,
             value,
+            admission: Admission::new(admit),
         };
-        let small = job.value.as_ref().is_none_or(|v| v.len() <= INLINE_BYTES);
-        let mut done = None;
-        if small {
-            done = self.shared.watch(job.run(Speed::NoWait))?;
-        }
-        let done = match done {
-            Some(done) => done,
-            None => {
-                let run = move || job.run(Speed::MayWait);
-                // With `MayWait` it is always done.
-                self.shared.off_thread(run).await?.unwrap_or(Done::Refused)
-            }
-        };
-        Ok(match done {
+        let turn = Turn::wait(&self.shared, self.owner, &self.account).await?;
+        let run = move |turn: &mut Turn, speed| write.run(turn, speed);
+        Ok(match turn.make(&self.shared, small, run).await? {
             Done::Written(permit) => {
                 self.shared.written();
                 Some(permit)
@@ -198,111 +191,51 @@ impl Keyspace {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speed {
-    /// Only what memory can do at once.
-    NoWait,
-    /// Disk and write stalls are waited for.
-    MayWait,
-}
-
-fn read(speed: Speed) -> ReadOptions {
-    let mut options = ReadOptions::default();
-    if speed == Speed::NoWait {
-        options.set_read_tier(ReadTier::BlockCache);
-    }
-    options
-}
-
-fn stored_usage(db: &DB, key: &[u8], speed: Speed) -> Result<Option<u64>, StoreError> {
-    match db.get_opt(key, &read(speed)) {
-        Ok(Some(bytes)) => match bytes.as_slice().try_into() {
-            Ok(bytes) => Ok(Some(u64::from_be_bytes(bytes))),
-            Err(_) => Err(StoreError::Corrupt("a byte count is malformed".to_owned())),
-        },
-        Ok(None) => Ok(Some(0)),
-        Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 enum Done<P> {
     Written(P),
     Unchanged(P),
     Refused,
 }
 
-/// A write under way; moves to the blocking pool if it would wait.
+/// A write of one key.
 struct Write<F, P> {
     key: Vec<u8>,
-    usage_key: Vec<u8>,
-    used: OwnedMutexGuard<Option<u64>>,
-    access: Access,
-    /// Taken when asked.
-    admit: Option<F>,
-    /// What `admit` gave.
-    permit: Option<P>,
     value: Option<Bytes>,
+    admission: Admission<F, P>,
 }
 
 impl<P, F: FnOnce(i64) -> Option<P>> Write<F, P> {
-    /// Does it; `None` if that would wait and `speed` forbids to.
-    fn run(&mut self, speed: Speed) -> Result<Option<Done<P>>, StoreError> {
-        let db = &self.access.db;
-        let used = match *self.used {
-            Some(used) => used,
-            None => match stored_usage(db, &self.usage_key, speed)? {
-                Some(used) => *self.used.insert(used),
-                None => return Ok(None),
-            },
-        };
-        let old = match db.get_pinned_opt(&self.key, &read(speed)) {
-            Ok(value) => value.map_or(0, |value| cost(&self.key, value.len())),
-            Err(error) if error.kind() == ErrorKind::Incomplete => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
+    fn run(&mut self, turn: &mut Turn, speed: Speed) -> Result<Done<P>, Halt> {
+        let used = turn.used(speed)?;
+        let old = turn.db().get_pinned_opt(&self.key, &read(speed))?;
+        let old = old.map_or(0, |value| cost(&self.key, value.len()));
         let new = match &self.value {
             Some(value) => cost(&self.key, value.len()),
             None => 0,
         };
-        if let Some(admit) = self.admit.take() {
-            self.permit = admit(new.cast_signed() - old.cast_signed());
-        }
-        let Some(permit) = self.permit.take() else {
-            return Ok(Some(Done::Refused));
+        let growth = new.cast_signed() - old.cast_signed();
+        let Some(permit) = self.admission.get(growth) else {
+            return Ok(Done::Refused);
         };
-        if self.value.is_none() && old == 0 {
-            return Ok(Some(Done::Unchanged(permit)));
-        }
-        let used = used.saturating_sub(old).saturating_add(new);
         let mut batch = WriteBatch::default();
         match &self.value {
             Some(value) => batch.put(&self.key, value),
+            None if old == 0 => return Ok(Done::Unchanged(permit)),
             None => batch.delete(&self.key),
         }
-        batch.put(&self.usage_key, used.to_be_bytes());
-        let mut options = WriteOptions::default();
-        options.set_no_slowdown(speed == Speed::NoWait);
-        match db.write_opt(batch, &options) {
-            Ok(()) => {
-                *self.used = Some(used);
-                Ok(Some(Done::Written(permit)))
+        let used = used.saturating_sub(old).saturating_add(new);
+        match turn.write(batch, used, speed) {
+            Ok(()) => Ok(Done::Written(permit)),
+            Err(halt) => {
+                self.admission.keep(permit);
+                Err(halt)
             }
-            Err(error) if error.kind() == ErrorKind::Incomplete && speed == Speed::NoWait => {
-                self.permit = Some(permit);
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Bytes an entry counts for; never 0.
-fn cost(key: &[u8], value: usize) -> u64 {
-    (key.len() + value) as u64
-}
-
-fn scan(db: &DB, prefix: &[u8], start: &[u8], limit: usize) -> Result<Scan, StoreError> {
+/// Entries whose key begins with `prefix`, from `start` on.
+pub(crate) fn scan(db: &DB, prefix: &[u8], start: &[u8], limit: usize) -> Result<Scan, StoreError> {
     let mut options = ReadOptions::default();
     options.set_iterate_upper_bound(end_of(prefix));
     options.fill_cache(false);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lifecycle::{Gate, GateGuard, TaskKind, Tasks};
 use rocksdb::{DB, WriteBatch};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -18,6 +18,9 @@ use crate::{Keyspace, StoreError};
 /// How long writes may wait for the sync they share: half of the second that
 /// is promised, the rest is for the sync itself.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
+/// Writes of much that are made at the same time: each is in memory twice
+/// meanwhile.
+const BULK_WRITES: usize = 4;
 
 /// What all handles share.
 #[derive(Debug)]
@@ -29,7 +32,21 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     /// A write awaits its sync.
     dirty: Notify,
+    /// How far the syncs are that writes share.
+    rounds: watch::Sender<Rounds>,
+    /// Taken after the keyspace's turn, so that nobody waits for a tenant with
+    /// one in hand.
+    pub(crate) bulk: Semaphore,
     failed: CancellationToken,
+}
+
+/// Shared syncs, counted.
+#[derive(Debug, Default)]
+struct Rounds {
+    begun: u64,
+    ended: u64,
+    /// What the last one said.
+    failure: Option<StoreError>,
 }
 
 /// One call's access to the database.
@@ -85,6 +102,32 @@ impl Shared {
     pub(crate) fn written(&self) {
         self.dirty.notify_one();
     }
+
+    /// Waits for the next shared sync, so that those who ask often do not make
+    /// the disk sync often.
+    pub(crate) async fn synced(&self) -> Result<(), StoreError> {
+        let mut rounds = self.rounds.subscribe();
+        // One that has begun may miss what was just written.
+        let wanted = rounds.borrow().begun + 1;
+        // Once the store is closed there are no more rounds.
+        drop(self.access()?);
+        let ended = async {
+            let reached = rounds.wait_for(|rounds| rounds.ended >= wanted).await;
+            reached.map(|rounds| rounds.failure.clone())
+        };
+        self.written();
+        let ended = tokio::select! {
+            ended = ended => Some(ended),
+            () = self.tasks.token().cancelled() => None,
+        };
+        match ended {
+            Some(Ok(None)) => Ok(()),
+            Some(Ok(Some(failure))) => Err(failure),
+            Some(Err(_)) => Err(StoreError::Closed),
+            // There may be no further round.
+            None => self.blocking(|db| Ok(db.flush_wal(true)?)).await,
+        }
+    }
 }
 
 impl HostStore {
@@ -101,6 +144,8 @@ impl HostStore {
             tasks: tasks.clone(),
             accounts: Accounts::default(),
             dirty: Notify::new(),
+            rounds: watch::Sender::default(),
+            bulk: Semaphore::new(BULK_WRITES),
             failed: CancellationToken::new(),
         });
         tasks.spawn(
@@ -222,7 +267,13 @@ async fn sync_loop(shared: Arc<Shared>, cancelled: CancellationToken) {
                 }
             }
         }
-        match shared.blocking(|db| Ok(db.flush_wal(true)?)).await {
+        shared.rounds.send_modify(|rounds| rounds.begun += 1);
+        let synced = shared.blocking(|db| Ok(db.flush_wal(true)?)).await;
+        shared.rounds.send_modify(|rounds| {
+            rounds.ended = rounds.begun;
+            rounds.failure = synced.clone().err();
+        });
+        match synced {
             Ok(()) => {}
             Err(StoreError::Closed) => return,
             Err(error) => tracing::error!("failed to sync the store: {error}"),

@@ -22,4 +22,4 @@ pub use message::{
     Blob, KernelMessage, Message, MessageId, OnExit, Request, Response, SendError, SendErrorKind,
 };
 pub use peer::{MAX_PEER_MESSAGE, PeerMessage, PeerMessageTooLarge};
-pub use usage::{NodeUsage, ProcessUsage, UsageLimits, UsageReport};
+pub use usage::{DiskUse, NodeUsage, ProcessUsage, UsageLimits, UsageReport};

@@ -18,8 +18,21 @@ pub struct NodeUsage {
     pub memory_bytes: u64,
     /// The most of it at once.
     pub memory_peak_bytes: u64,
-    /// Files and state, bytes.
+    /// What it keeps on disk, of all stores, bytes. It is counted in the first
+    /// moments after its boot.
     pub disk_bytes: u64,
+    /// Of these, its files.
+    pub disk_files_bytes: u64,
+    /// Of these, the state of its processes and what the runtime keeps for it.
+    pub disk_state_bytes: u64,
+    /// Of these, its key-value databases.
+    pub disk_kv_bytes: u64,
+    /// Of these, its SQLite databases.
+    pub disk_sqlite_bytes: u64,
+    /// What was written to disk for it, bytes.
+    pub disk_written_bytes: u64,
+    /// How often a write waited because there were too many.
+    pub disk_slowed: u64,
     /// Processes in its map, without modules.
     pub processes: u32,
     /// Processor time of its processes, microseconds.
@@ -44,6 +57,20 @@ pub struct NodeUsage {
     pub denied: u64,
     /// Restarts of its processes.
     pub restarts: u64,
+}
+
+/// What a node keeps on disk, by what keeps it. Fields are stored by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskUse {
+    /// Files, bytes.
+    pub files_bytes: u64,
+    /// State of processes and what the runtime keeps for the node, bytes.
+    pub state_bytes: u64,
+    /// Key-value databases, bytes.
+    pub kv_bytes: u64,
+    /// SQLite databases, bytes.
+    pub sqlite_bytes: u64,
 }
 
 /// What one process uses, and has used since it was entered.
@@ -102,8 +129,11 @@ pub struct ProcessUsage {
 pub struct UsageLimits {
     /// Linear memories of all processes together, bytes.
     pub memory_bytes: u64,
-    /// Files and state together, bytes.
+    /// Files, databases and state together, bytes.
     pub disk_bytes: u64,
+    /// What may be written to disk in a second, when there was much, bytes; 0 =
+    /// as much as one likes.
+    pub disk_bytes_per_second: u64,
     /// Processes, without modules.
     pub processes: u32,
     /// New processes at once.
@@ -144,7 +174,34 @@ pub struct UsageReport {
     pub processes: BTreeMap<ProcessId, ProcessUsage>,
 }
 
+impl DiskUse {
+    /// All of it, bytes.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let Self {
+            files_bytes,
+            state_bytes,
+            kv_bytes,
+            sqlite_bytes,
+        } = *self;
+        [files_bytes, state_bytes, kv_bytes, sqlite_bytes]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+}
+
 impl NodeUsage {
+    /// What it keeps on disk, by what keeps it.
+    #[must_use]
+    pub fn disk(&self) -> DiskUse {
+        DiskUse {
+            files_bytes: self.disk_files_bytes,
+            state_bytes: self.disk_state_bytes,
+            kv_bytes: self.disk_kv_bytes,
+            sqlite_bytes: self.disk_sqlite_bytes,
+        }
+    }
+
     /// Adds what a process has used.
     pub fn add(&mut self, process: &ProcessUsage) {
         self.cpu_micros += process.cpu_micros;
@@ -182,5 +239,23 @@ mod tests {
         let newer = r#"{"node":{"memory_bytes":7,"of_the_future":1},"more":{}}"#;
         let read: UsageReport = serde_json::from_str(newer).unwrap();
         assert_eq!(read.node.memory_bytes, 7);
+    }
+
+    #[test]
+    fn what_is_on_disk_is_the_sum_of_its_stores() {
+        let node = NodeUsage {
+            disk_files_bytes: 1,
+            disk_state_bytes: 20,
+            disk_kv_bytes: 300,
+            disk_sqlite_bytes: 4000,
+            ..NodeUsage::default()
+        };
+        assert_eq!(node.disk().total(), 4321);
+        let endless = DiskUse {
+            files_bytes: u64::MAX,
+            kv_bytes: 1,
+            ..DiskUse::default()
+        };
+        assert_eq!(endless.total(), u64::MAX);
     }
 }

@@ -17,6 +17,7 @@ mod breaker;
 mod census;
 mod changes;
 mod create;
+mod disk;
 mod doors;
 mod error;
 mod fabric;

@@ -107,10 +107,14 @@ impl Manager {
     /// The account's nodes, oldest first.
     ///
     /// # Errors
-    /// None today: memory answers.
+    /// None today: memory answers, and the store of nodes.
     pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeView>, NodeOpError> {
         let tenants = self.0.registry.read().of_account(principal.account());
-        Ok(tenants.iter().map(|tenant| self.0.view(tenant)).collect())
+        let mut views = Vec::with_capacity(tenants.len());
+        for tenant in &tenants {
+            views.push(self.0.shown(tenant).await);
+        }
+        Ok(views)
     }
 
     /// One node.
@@ -118,10 +122,8 @@ impl Manager {
     /// # Errors
     /// [`NodeOpError::NotFound`].
     pub async fn node(&self, principal: &Principal, label: &str) -> Result<NodeView, NodeOpError> {
-        let tenant = self.owned(principal, label);
-        tenant
-            .map(|tenant| self.0.view(&tenant))
-            .ok_or(NodeOpError::NotFound)
+        let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
+        Ok(self.0.shown(&tenant).await)
     }
 
     /// Starts a stopped node, wakes a sleeping one, tries a broken one again.
@@ -171,7 +173,7 @@ impl Manager {
     ) -> Result<NodeView, NodeOpError> {
         let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
         hibernate(&self.0, &tenant)?;
-        Ok(self.0.view(&tenant))
+        Ok(self.0.shown(&tenant).await)
     }
 
     /// Archives a node; with `purge` everything of it is removed after a
@@ -298,7 +300,7 @@ async fn grant(
     }
     inner.slots.feed.changed(tenant.id);
     inner.reconcile(tenant);
-    Ok(inner.view(tenant))
+    Ok(inner.shown(tenant).await)
 }
 
 /// A sleeping node that is stopped forgets what it would have woken with, as

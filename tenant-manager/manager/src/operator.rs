@@ -141,13 +141,14 @@ impl Operator<'_> {
         tenant.ok_or(NodeOpError::NotFound)
     }
 
-    fn view(&self, tenant: &Tenant) -> OperatorNodeView {
+    async fn view(&self, tenant: &Tenant) -> OperatorNodeView {
+        let node = self.inner().shown(tenant).await;
         let (desired, generation) = {
             let state = tenant.state.lock();
             (state.desired, state.generation.0)
         };
         OperatorNodeView {
-            node: self.inner().view(tenant),
+            node,
             owner: tenant.account,
             desired,
             generation,
@@ -197,7 +198,7 @@ impl Operator<'_> {
                 page.next = page.nodes.last().map(|last| last.node.label.clone());
                 break;
             }
-            page.nodes.push(self.view(&tenant));
+            page.nodes.push(self.view(&tenant).await);
         }
         Ok(page)
     }
@@ -209,7 +210,7 @@ impl Operator<'_> {
     pub async fn node(&self, label: &str) -> Result<OperatorNodeView, NodeOpError> {
         let tenant = self.tenant(label)?;
         self.audit(Some(&tenant), "node.look").await?;
-        Ok(self.view(&tenant))
+        Ok(self.view(&tenant).await)
     }
 
     async fn wish(&self, label: &str, wish: Wish) -> Result<OperatorNodeView, NodeOpError> {
@@ -217,7 +218,7 @@ impl Operator<'_> {
         self.audit(Some(&tenant), wish.action()).await?;
         let actor = self.principal.actor();
         self.manager.granted(tenant.clone(), actor, wish).await?;
-        Ok(self.view(&tenant))
+        Ok(self.view(&tenant).await)
     }
 
     /// Starts a node: also the way out for one that was given up as broken.
@@ -252,7 +253,7 @@ impl Operator<'_> {
         let tenant = self.tenant(label)?;
         self.audit(Some(&tenant), "node.hibernate").await?;
         nodes::hibernate(self.inner(), &tenant)?;
-        Ok(self.view(&tenant))
+        Ok(self.view(&tenant).await)
     }
 
     /// Holds a node: it does not run until it is let go, whatever its owner
@@ -313,7 +314,7 @@ impl Operator<'_> {
         };
         let done = self.manager.to_the_end(work).await;
         done.unwrap_or_else(|| Err(NodeOpError::Unavailable(nodes::GOING_DOWN.to_owned())))?;
-        Ok(self.view(&tenant))
+        Ok(self.view(&tenant).await)
     }
 
     /// Part of a node's log.

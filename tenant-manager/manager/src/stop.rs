@@ -76,7 +76,12 @@ pub(crate) async fn run(
     failpoints::crash("stop.begun");
     let usage = node.handle.usage();
     let now = inner.clock.now();
-    tenant.state.lock().record_usage(now, &usage);
+    {
+        let mut state = tenant.state.lock();
+        state.record_usage(now, &usage);
+        // Told until it has stopped.
+        state.disk = Some(usage.disk());
+    }
     let stopping = AssertUnwindSafe(node.handle.stop(reason)).catch_unwind();
     tokio::pin!(stopping);
     let stopped = match tokio::time::timeout(SLOW, stopping.as_mut()).await {
@@ -86,10 +91,12 @@ pub(crate) async fn run(
             stopping.await
         }
     };
-    let Rest { wake_in } = stopped.unwrap_or_else(|_panic| {
+    let Rest { wake_in, disk } = stopped.unwrap_or_else(|_panic| {
         tracing::error!("stopping the node panicked");
         Rest::default()
     });
+    // What it does not know is read from what it kept.
+    tenant.state.lock().disk = disk;
     failpoints::crash("stop.stopped");
     // What they hold is an empty shell by now; another boot can do it no harm.
     if tokio::time::timeout(LEASES, node.gate.close())
@@ -147,6 +154,7 @@ pub(crate) fn begin_purge(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
 async fn purge(inner: &Inner, tenant: &Tenant) -> Result<(), String> {
     let directories = [
         tenant.vfs_root(&inner.data_dir),
+        tenant.sql_root(&inner.data_dir),
         log_dir(&inner.data_dir, tenant.id),
     ];
     failpoints::hit("purge.begun").map_err(|injected| injected.to_string())?;

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use ed25519_dalek::SigningKey;
 use lifecycle::{Timestamp, TokenBucket};
-use node_api::{Keyfile, LoginVerifiers, NodeLimits, NodeSpec, StopReason, TenantKey, Transport};
+use node_api::{
+    DiskUse, Keyfile, LoginVerifiers, NodeLimits, NodeSpec, StopReason, TenantKey, Transport,
+};
 use node_types::NodeName;
 use parking_lot::Mutex;
 use tenant_model::{
@@ -79,8 +81,8 @@ pub(crate) struct State {
     /// The database gave it to another host.
     pub(crate) lost: bool,
     pub(crate) breaker: Breaker,
-    /// What it used on disk when it last ran.
-    pub(crate) disk_bytes: u64,
+    /// What it had on disk when it last stopped, once that is known.
+    pub(crate) disk: Option<DiskUse>,
     /// What it used, if it ran lately.
     pub(crate) usage: Option<Box<History>>,
 }
@@ -136,7 +138,7 @@ impl Tenant {
             queued: false,
             lost: false,
             breaker: Breaker::default(),
-            disk_bytes: 0,
+            disk: None,
             usage: None,
         };
         Ok(Arc::new(Self {
@@ -169,6 +171,11 @@ impl Tenant {
         data_dir.join("nodes").join(self.id.to_string())
     }
 
+    /// The directory of its SQLite databases.
+    pub(crate) fn sql_root(&self, data_dir: &Path) -> std::path::PathBuf {
+        data_dir.join("databases").join(self.id.to_string())
+    }
+
     /// Its keys, of which `login` brings the one for cookies.
     pub(crate) fn keys_with(&self, login: &LoginState) -> WrappedKeys {
         WrappedKeys {
@@ -196,10 +203,12 @@ impl Tenant {
             limits: NodeLimits {
                 memory_bytes: self.plan.memory_bytes,
                 disk_bytes: self.plan.disk_bytes,
+                disk_bytes_per_second: self.plan.disk_bytes_per_second,
                 processes: self.plan.processes,
                 ..NodeLimits::default()
             },
             vfs_root: self.vfs_root(data_dir),
+            sql_root: self.sql_root(data_dir),
             log_dir: log_dir(data_dir, self.id),
             transport,
         };
@@ -293,7 +302,7 @@ impl Tenant {
             plan: self.plan.name.clone(),
             usage: Usage {
                 memory_bytes: usage.map_or(0, |usage| usage.memory_bytes),
-                disk_bytes: usage.map_or(state.disk_bytes, |usage| usage.disk_bytes),
+                disk: usage.map_or(state.disk.unwrap_or_default(), |usage| usage.disk()),
             },
         }
     }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lifecycle::Timestamp;
-use node_api::{NodeUsage, UsageReport};
+use node_api::{DiskUse, NodeUsage, UsageReport};
 use tenant_model::{Label, NodeStatus};
 use time::Duration;
 
@@ -60,6 +60,9 @@ pub struct PlanLimits {
     pub memory_bytes: u64,
     /// Disk, bytes.
     pub disk_bytes: u64,
+    /// What may be written to disk in a second, bytes; 0 = as much as one
+    /// likes.
+    pub disk_bytes_per_second: u64,
     /// Processes.
     pub processes: u32,
 }
@@ -73,8 +76,8 @@ pub struct UsageView {
     pub status: NodeStatus,
     /// What it uses while it runs.
     pub now: Option<UsageReport>,
-    /// What it has on disk, or had when it last ran.
-    pub disk_bytes: u64,
+    /// What it has on disk, or had when it last stopped.
+    pub disk: DiskUse,
     /// What it may.
     pub limits: PlanLimits,
     /// What it used before, oldest first.
@@ -211,21 +214,19 @@ impl Manager {
         label: &str,
     ) -> Result<UsageView, NodeOpError> {
         let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
-        Ok(self.0.usage_of(&tenant))
+        Ok(self.0.usage_of(&tenant).await)
     }
 
     /// The same of any node of this host: for whoever runs the host.
-    #[must_use]
-    pub fn usage_for_operator(&self, label: &str) -> Option<UsageView> {
+    pub async fn usage_for_operator(&self, label: &str) -> Option<UsageView> {
         let tenant = self.0.registry.read().labelled(label)?;
-        Some(self.0.usage_of(&tenant))
+        Some(self.0.usage_of(&tenant).await)
     }
 }
 
 impl State {
     /// The node that runs has used so much.
     pub(crate) fn record_usage(&mut self, now: Timestamp, usage: &NodeUsage) {
-        self.disk_bytes = usage.disk_bytes;
         if let Some(history) = &mut self.usage {
             history.record(now, usage);
         }
@@ -233,7 +234,8 @@ impl State {
 }
 
 impl Inner {
-    fn usage_of(&self, tenant: &Tenant) -> UsageView {
+    async fn usage_of(&self, tenant: &Tenant) -> UsageView {
+        self.learn_disk(tenant).await;
         let (observed, node) = self.slots.observe(tenant.id);
         let view = tenant.view(observed, node.as_deref());
         let history = {
@@ -243,11 +245,12 @@ impl Inner {
         UsageView {
             label: view.label,
             status: view.status,
-            disk_bytes: view.usage.disk_bytes,
+            disk: view.usage.disk,
             now: node.map(|node| node.handle.report()),
             limits: PlanLimits {
                 memory_bytes: tenant.plan.memory_bytes,
                 disk_bytes: tenant.plan.disk_bytes,
+                disk_bytes_per_second: tenant.plan.disk_bytes_per_second,
                 processes: tenant.plan.processes,
             },
             history: history.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! What people are shown.
 
 use lifecycle::Timestamp;
+use node_api::DiskUse;
 use tenant_model::{Label, NodeStatus};
 
 /// A node as its owner sees it.
@@ -31,8 +32,8 @@ pub struct NodeView {
 pub struct Usage {
     /// Memory now, bytes.
     pub memory_bytes: u64,
-    /// Disk, bytes.
-    pub disk_bytes: u64,
+    /// Disk, by what keeps it.
+    pub disk: DiskUse,
 }
 
 /// Whether a label can be had.

@@ -32,7 +32,7 @@ async fn a_node_is_provisioned_booted_and_in_use() {
     shows(&fakes, &alice, "alice", NodeStatus::Active).await;
     let view = fakes.manager.node(&alice, "alice").await.unwrap();
     assert_eq!(view.last_started_at, Some(fakes.clock.now()));
-    assert!(view.usage.memory_bytes > 0 && view.usage.disk_bytes > 0);
+    assert!(view.usage.memory_bytes > 0 && view.usage.disk.total() > 0);
 
     let spec = fakes.launcher.specs().remove(0);
     assert_eq!((spec.generation, spec.key.incarnation), (1, 1));
@@ -307,7 +307,8 @@ async fn an_idle_node_hibernates_and_a_used_one_does_not() {
     shows(&fakes, &alice, "alice", NodeStatus::Hibernated).await;
     assert_eq!(node.stopped_for(), Some(StopReason::Idle));
     let view = fakes.manager.node(&alice, "alice").await.unwrap();
-    assert_eq!((view.usage.memory_bytes, view.usage.disk_bytes), (0, 4096));
+    let usage = view.usage;
+    assert_eq!((usage.memory_bytes, usage.disk.total()), (0, 4096));
     // Looking at it does not wake it; visiting it does.
     assert!(fakes.launcher.running().is_empty());
     assert!(fakes.manager.acquire(&access).await.is_ok());

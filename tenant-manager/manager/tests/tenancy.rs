@@ -115,7 +115,14 @@ async fn archiving_stops_and_purging_removes_after_the_grace() {
     assert_eq!(fakes.launcher.purged().len(), 1);
     let spec = fakes.launcher.specs().remove(0);
     let removed = fakes.launcher.removed();
-    assert_eq!(removed, [spec.vfs_root.clone(), spec.log_dir.clone()]);
+    assert_eq!(
+        removed,
+        [
+            spec.vfs_root.clone(),
+            spec.sql_root.clone(),
+            spec.log_dir.clone()
+        ]
+    );
     // No app reaches its own log through its files.
     assert!(!spec.log_dir.starts_with(&spec.vfs_root));
     assert_eq!(

@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{fakes, shows};
+use common::{fakes, shows, with};
+use node_api::DiskUse;
 use tenant_manager::NodeOpError;
-use tenant_manager::testing::Fakes;
+use tenant_manager::testing::{self, FakeLauncher, FakeOptions, Fakes};
 use tenant_model::NodeStatus;
 
 /// Lets `minutes` pass on both clocks.
@@ -38,7 +40,7 @@ async fn samples_are_taken_of_nodes_that_run_and_kept_while_they_sleep() {
     let launches = fakes.launcher.launches();
     let asleep = usage("alice").await;
     assert_eq!(asleep.now, None);
-    assert_eq!(asleep.disk_bytes, 4096);
+    assert_eq!(asleep.disk.total(), 4096);
     assert!(asleep.history.len() > awake.len());
     let before = asleep.history.len();
 
@@ -62,7 +64,49 @@ async fn usage_is_for_the_owner_and_for_whoever_runs_the_host() {
     let eve = fakes.account("eve@example.org").await.unwrap();
     let refused = fakes.manager.node_usage(&eve, "alice").await;
     assert_eq!(refused, Err(NodeOpError::NotFound));
-    let told = fakes.manager.usage_for_operator("alice").unwrap();
+    let told = fakes.manager.usage_for_operator("alice").await.unwrap();
     assert_eq!(told.label.as_str(), "alice");
-    assert!(fakes.manager.usage_for_operator("nobody").is_none());
+    let nobody = fakes.manager.usage_for_operator("nobody").await;
+    assert!(nobody.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_disk_of_a_sleeping_node_is_read_once_and_only_when_somebody_asks() {
+    let options = FakeOptions::default();
+    let (fakes, alice) = with(options.clone()).await;
+    fakes.node(&alice, "alice").await.unwrap();
+    fakes.node(&alice, "other").await.unwrap();
+    let manager = &fakes.manager;
+    manager.hibernate_node(&alice, "alice").await.unwrap();
+    shows(&fakes, &alice, "alice", NodeStatus::Hibernated).await;
+    let told = manager.node_usage(&alice, "alice").await.unwrap().disk;
+    assert_eq!((told.files_bytes, told.sqlite_bytes), (3072, 1024));
+    assert!(manager.shutdown(Duration::from_secs(60)).await);
+
+    let kept = DiskUse {
+        files_bytes: 3000,
+        state_bytes: 200,
+        kv_bytes: 10,
+        sqlite_bytes: 1,
+    };
+    let launcher = Arc::new(FakeLauncher::default());
+    launcher.set_kept_disk(kept);
+    let second = testing::start(options, launcher, fakes.repositories.clone());
+    let second = second.await.unwrap();
+    assert_eq!(second.launcher.disk_looks(), 0, "a start reads no records");
+    for view in second.manager.nodes(&alice).await.unwrap() {
+        assert_eq!(view.usage.disk, kept, "{}", view.label);
+    }
+    let usage = second.manager.node_usage(&alice, "alice").await.unwrap();
+    assert_eq!((usage.disk, usage.now), (kept, None));
+    second.manager.node(&alice, "alice").await.unwrap();
+    assert_eq!(second.launcher.disk_looks(), 2, "one for each of the nodes");
+    assert_eq!(second.launcher.launches(), 0);
+
+    // Of a node that runs the node itself tells.
+    second.manager.start_node(&alice, "alice").await.unwrap();
+    shows(&second, &alice, "alice", NodeStatus::Active).await;
+    let awake = second.manager.node_usage(&alice, "alice").await.unwrap();
+    assert_eq!(awake.disk, told);
+    assert_eq!(second.launcher.disk_looks(), 2);
 }

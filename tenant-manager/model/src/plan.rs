@@ -18,12 +18,20 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// Disk of one node, bytes.
     pub disk_bytes: u64,
+    /// What one node may write to disk in a second, bytes; 0 = as much as it
+    /// likes. Plans that were stored before there was this have the default.
+    #[serde(default = "disk_bytes_per_second")]
+    pub disk_bytes_per_second: u64,
     /// Processes of one node.
     pub processes: u32,
     /// Its nodes run whether somebody uses them or not. Plans that were stored
     /// before there was this say no.
     #[serde(default)]
     pub always_on: bool,
+}
+
+fn disk_bytes_per_second() -> u64 {
+    256 * MIB
 }
 
 impl Plan {
@@ -41,8 +49,32 @@ impl Default for Plan {
             nodes: 5,
             memory_bytes: 256 * MIB,
             disk_bytes: 2048 * MIB,
+            disk_bytes_per_second: disk_bytes_per_second(),
             processes: 64,
             always_on: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_was_stored_long_ago_gets_what_is_new_by_default() {
+        let stored = r#"{"name":"old","nodes":5,"memory_bytes":268435456,
+            "disk_bytes":2147483648,"processes":64}"#;
+        let plan: Plan = serde_json::from_str(stored).unwrap();
+        let now = Plan {
+            name: "old".to_owned(),
+            ..Plan::default()
+        };
+        assert_eq!(plan, now);
+        let stored = serde_json::to_string(&Plan {
+            disk_bytes_per_second: 0,
+            ..now
+        });
+        let plan: Plan = serde_json::from_str(&stored.unwrap()).unwrap();
+        assert_eq!(plan.disk_bytes_per_second, 0);
     }
 }

@@ -69,6 +69,10 @@ pub struct Layer {
     /// Default plan: disk of a node [default: 2GiB]
     #[arg(long, env = "BERTH_PLAN_DISK", value_name = "SIZE")]
     pub plan_disk: Option<String>,
+    /// Default plan: what a node may write to disk in a second, with four
+    /// seconds' worth at once; 0 = as much as it likes [default: 256MiB]
+    #[arg(long, env = "BERTH_PLAN_DISK_RATE", value_name = "SIZE")]
+    pub plan_disk_rate: Option<String>,
     /// Default plan: processes of a node [default: 64]
     #[arg(long, env = "BERTH_PLAN_PROCESSES", value_name = "N")]
     pub plan_processes: Option<u32>,
@@ -120,6 +124,9 @@ pub struct PlanConfig {
     pub memory_bytes: u64,
     /// Disk of a node, bytes.
     pub disk_bytes: u64,
+    /// What a node may write to disk in a second, bytes; 0 = as much as it
+    /// likes.
+    pub disk_bytes_per_second: u64,
     /// Processes of a node.
     pub processes: u32,
     /// Nodes never hibernate by themselves.
@@ -211,6 +218,7 @@ impl Layer {
             plan_nodes: self.plan_nodes.or(below.plan_nodes),
             plan_memory: self.plan_memory.or(below.plan_memory),
             plan_disk: self.plan_disk.or(below.plan_disk),
+            plan_disk_rate: self.plan_disk_rate.or(below.plan_disk_rate),
             plan_processes: self.plan_processes.or(below.plan_processes),
             plan_always_on: self.plan_always_on.or(below.plan_always_on),
             public_url: self.public_url.or(below.public_url),
@@ -244,6 +252,7 @@ impl Layer {
             plan_nodes,
             plan_memory,
             plan_disk,
+            plan_disk_rate,
             plan_processes,
             plan_always_on,
             public_url,
@@ -267,6 +276,8 @@ impl Layer {
             nodes: plan_nodes.unwrap_or(5),
             memory_bytes: size("plan-memory", plan_memory.as_deref().unwrap_or("256MiB"))?,
             disk_bytes: size("plan-disk", plan_disk.as_deref().unwrap_or("2GiB"))?,
+            disk_bytes_per_second: plan_disk_rate
+                .map_or(Ok(256 << 20), |text| size("plan-disk-rate", &text))?,
             processes: plan_processes.unwrap_or(64),
             always_on: plan_always_on.unwrap_or(false),
         };
@@ -274,14 +285,7 @@ impl Layer {
             max_awake != Some(0),
             "max-awake: at least one node must be able to run"
         );
-        ensure!(
-            plan.processes >= 4,
-            "plan-processes: a node needs at least 4"
-        );
-        ensure!(
-            plan.memory_bytes >= 16 << 20,
-            "plan-memory: a node needs at least 16MiB"
-        );
+        plan.check()?;
         let idle = units::duration(idle_after.as_deref().unwrap_or("5m")).context("idle-after")?;
         Ok(Config {
             data_dir: std::path::absolute(data_dir.unwrap_or_else(|| "berth-data".into()))
@@ -305,6 +309,25 @@ impl Layer {
             run_as,
             limit_loopback: limit_loopback.unwrap_or(false),
         })
+    }
+}
+
+impl PlanConfig {
+    /// Whether nodes can live on it.
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.processes >= 4,
+            "plan-processes: a node needs at least 4"
+        );
+        ensure!(
+            self.memory_bytes >= 16 << 20,
+            "plan-memory: a node needs at least 16MiB"
+        );
+        ensure!(
+            self.disk_bytes_per_second == 0 || self.disk_bytes_per_second >= 1 << 20,
+            "plan-disk-rate: a node needs at least 1MiB a second; 0 is as much as it likes"
+        );
+        Ok(())
     }
 }
 

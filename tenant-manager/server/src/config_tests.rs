@@ -21,6 +21,7 @@ fn defaults_are_those_of_the_contract() {
             nodes: 5,
             memory_bytes: 256 << 20,
             disk_bytes: 2 << 30,
+            disk_bytes_per_second: 256 << 20,
             processes: 64,
             always_on: false,
         }
@@ -77,11 +78,22 @@ fn a_shared_domain_is_refused_off_localhost() {
 }
 
 #[test]
+fn the_disk_rate_of_the_plan_has_units_and_may_be_without_bounds() {
+    for (text, bytes) in [("8MiB", 8 << 20), ("1GiB", 1 << 30), ("0", 0)] {
+        let layer = file(&format!("plan-disk-rate = \"{text}\"")).unwrap();
+        let plan = layer.validate().unwrap().plan;
+        assert_eq!(plan.disk_bytes_per_second, bytes, "{text}");
+    }
+}
+
+#[test]
 fn bad_values_say_which_setting() {
     for (text, word) in [
         ("idle-after = \"soon\"", "idle-after"),
         ("plan-memory = \"lots\"", "plan-memory"),
         ("plan-processes = 1", "plan-processes"),
+        ("plan-disk-rate = \"fast\"", "plan-disk-rate"),
+        ("plan-disk-rate = \"1KiB\"", "plan-disk-rate"),
         ("domain = \"http://x\"", "domain"),
         ("public-url = \"berth.example\"", "public-url"),
         ("database-url = \"mysql://x\"", "database-url"),

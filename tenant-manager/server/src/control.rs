@@ -115,8 +115,8 @@ impl Control {
     async fn answer(&self, question: &str) -> Result<String, String> {
         let words: Vec<&str> = question.split_whitespace().collect();
         match words[..] {
-            ["usage", label] => self.usage(label, false),
-            ["usage", label, "history"] => self.usage(label, true),
+            ["usage", label] => self.usage(label, false).await,
+            ["usage", label, "history"] => self.usage(label, true).await,
             ["api"] => self.api(),
             ["instance"] => Ok(format!("{} {}\n", self.instance, std::process::id())),
             ["restart"] => self.restart.ask().await.map(|()| String::new()),
@@ -124,8 +124,8 @@ impl Control {
         }
     }
 
-    fn usage(&self, label: &str, history: bool) -> Result<String, String> {
-        match self.manager.usage_for_operator(label) {
+    async fn usage(&self, label: &str, history: bool) -> Result<String, String> {
+        match self.manager.usage_for_operator(label).await {
             Some(usage) => Ok(usage_text::write(&usage, history)),
             None => Err(format!("no node of this host has the label {label}")),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use node_api::{ProcessUsage, UsageReport};
+use node_api::{DiskUse, NodeUsage, ProcessUsage, UsageReport};
 use tenant_manager::{UsageSample, UsageView};
 use time::format_description::well_known::Rfc3339;
 
@@ -24,11 +24,12 @@ pub fn write(usage: &UsageView, history: bool) -> String {
         "memory {} of {} MiB, disk {} of {} MiB, processes {} of {}",
         mib(now.memory_bytes),
         limits.memory_bytes / MIB,
-        mib(usage.disk_bytes),
+        mib(usage.disk.total()),
         limits.disk_bytes / MIB,
         now.processes,
         limits.processes,
     );
+    disk(&mut text, usage.disk);
     if let Some(report) = &usage.now {
         let _ = writeln!(
             text,
@@ -46,6 +47,7 @@ pub fn write(usage: &UsageView, history: bool) -> String {
             now.refused,
             now.denied,
         );
+        written(&mut text, &now, limits.disk_bytes_per_second);
         processes(&mut text, report);
     }
     if history {
@@ -55,6 +57,30 @@ pub fn write(usage: &UsageView, history: bool) -> String {
         }
     }
     text
+}
+
+fn disk(text: &mut String, disk: DiskUse) {
+    let _ = writeln!(
+        text,
+        "of the disk: files {} MiB, state {} MiB, key-value {} MiB, SQLite {} MiB",
+        mib(disk.files_bytes),
+        mib(disk.state_bytes),
+        mib(disk.kv_bytes),
+        mib(disk.sqlite_bytes),
+    );
+}
+
+fn written(text: &mut String, now: &NodeUsage, rate: u64) {
+    let rate = match rate {
+        0 => "as fast as it likes".to_owned(),
+        rate => format!("at most {} MiB a second", rate / MIB),
+    };
+    let _ = writeln!(
+        text,
+        "written to disk {} MiB, {rate}; writes that had to wait {}",
+        mib(now.disk_written_bytes),
+        now.disk_slowed,
+    );
 }
 
 fn processes(text: &mut String, report: &UsageReport) {
@@ -132,24 +158,41 @@ mod tests {
             label: Label::parse("alice").unwrap(),
             status: NodeStatus::Active,
             now: Some(UsageReport {
+                node: NodeUsage {
+                    disk_written_bytes: 5 * MIB / 2,
+                    disk_slowed: 3,
+                    ..NodeUsage::default()
+                },
                 processes: [("a:b:c".parse().unwrap(), looping)].into(),
                 ..UsageReport::default()
             }),
-            disk_bytes: MIB,
+            disk: DiskUse {
+                files_bytes: 3 * MIB / 4,
+                sqlite_bytes: MIB / 4,
+                ..DiskUse::default()
+            },
             limits: PlanLimits {
                 memory_bytes: 256 * MIB,
                 disk_bytes: 2048 * MIB,
+                disk_bytes_per_second: 256 * MIB,
                 processes: 64,
             },
             history: Vec::new(),
         };
         let text = write(&usage, false);
         assert!(text.starts_with("alice is active\nmemory 0.0 of 256 MiB, disk 1.0 of 2048 MiB"));
+        for line in [
+            "of the disk: files 0.7 MiB, state 0.0 MiB, key-value 0.0 MiB, SQLite 0.2 MiB",
+            "written to disk 2.5 MiB, at most 256 MiB a second; writes that had to wait 3",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}: {text}");
+        }
         assert!(text.ends_with("a:b:c 1.5 0 0 0 0 0 3 0 0 (restarts in 2 s, backed off to 2 s)\n"));
         usage.now = None;
         usage.status = NodeStatus::Hibernated;
         let text = write(&usage, true);
         assert!(text.starts_with("alice is hibernated\n") && text.ends_with("requests\n"));
-        assert!(!text.contains("a:b:c"));
+        assert!(!text.contains("a:b:c") && !text.contains("written to disk"));
+        assert!(text.contains("of the disk: files 0.7 MiB"), "{text}");
     }
 }

@@ -215,6 +215,7 @@ async fn manager(
         nodes: config.plan.nodes,
         memory_bytes: config.plan.memory_bytes,
         disk_bytes: config.plan.disk_bytes,
+        disk_bytes_per_second: config.plan.disk_bytes_per_second,
         processes: config.plan.processes,
         always_on: config.plan.always_on,
     };

@@ -28,6 +28,7 @@ mod host {
     mod bench_pages;
     mod bench_sleep;
     mod bench_sockets;
+    mod bench_stores;
     mod book;
     mod browser;
     mod commands;
@@ -49,6 +50,7 @@ mod host {
     mod soak_sleep;
     mod sockets;
     mod ssh;
+    mod stores;
     mod storm;
     mod terminal;
     mod usage;

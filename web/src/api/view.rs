@@ -113,6 +113,8 @@ struct AccountPlan {
     memory_bytes: u64,
     /// Disk of each node.
     disk_bytes: u64,
+    /// What each node may write to disk in a second; 0 is as much as it likes.
+    disk_bytes_per_second: u64,
     /// Processes of each node.
     processes: u32,
     /// Its nodes run whether somebody uses them or not.
@@ -285,6 +287,7 @@ impl From<AccountView> for Account {
                 nodes: account.plan.nodes,
                 memory_bytes: account.plan.memory_bytes,
                 disk_bytes: account.plan.disk_bytes,
+                disk_bytes_per_second: account.plan.disk_bytes_per_second,
                 processes: account.plan.processes,
                 always_on: account.plan.always_on,
             },
@@ -349,7 +352,7 @@ impl Node {
             plan: node.plan,
             usage: Usage {
                 memory_bytes: node.usage.memory_bytes,
-                disk_bytes: node.usage.disk_bytes,
+                disk_bytes: node.usage.disk.total(),
             },
         }
     }

@@ -25,6 +25,7 @@ struct AccountPage<'a> {
     nodes: u32,
     memory: String,
     disk: String,
+    disk_rate: Option<String>,
     processes: u32,
     always_on: bool,
 }
@@ -47,6 +48,8 @@ pub(super) async fn show(
         nodes: account.plan.nodes,
         memory: bytes(account.plan.memory_bytes),
         disk: bytes(account.plan.disk_bytes),
+        disk_rate: (account.plan.disk_bytes_per_second > 0)
+            .then(|| bytes(account.plan.disk_bytes_per_second)),
         processes: account.plan.processes,
         always_on: account.plan.always_on,
     }))

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use askama::Template;
-use node_api::{NodeUsage, ProcessUsage};
+use node_api::{DiskUse, NodeUsage, ProcessUsage};
 use tenant_manager::{NodeOpError, Principal, UsageSample, UsageView};
 
 use super::page::sentence;
@@ -16,6 +16,8 @@ const DAY: i64 = 24 * 3600;
 /// Its size, in its own units.
 const WIDE: i64 = 480;
 const HIGH: u64 = 48;
+/// How long the bar of the stores is, in its own units.
+const BAR: u64 = 480;
 /// Most processes that are shown: the plan's bound is not far above.
 const MOST: usize = 200;
 
@@ -32,6 +34,8 @@ impl askama::filters::HtmlSafe for Shown {}
 #[derive(Debug)]
 struct Facts {
     meters: Vec<Meter>,
+    /// What fills the disk; nothing while there is nothing.
+    stores: Vec<StoreShare>,
     /// What it did since it was started; nothing while it does not run.
     since: Vec<(&'static str, String)>,
     processes: Vec<Row>,
@@ -45,6 +49,17 @@ struct Meter {
     used: String,
     limit: String,
     percent: u64,
+}
+
+/// One of the stores on the disk, and its piece of their bar.
+#[derive(Debug, PartialEq, Eq)]
+struct StoreShare {
+    name: &'static str,
+    /// Names its colour.
+    class: &'static str,
+    used: String,
+    from: u64,
+    wide: u64,
 }
 
 /// One process.
@@ -98,7 +113,7 @@ impl Facts {
         };
         let meters = vec![
             in_bytes("Memory", used.memory_bytes, limits.memory_bytes),
-            in_bytes("Disk", usage.disk_bytes, limits.disk_bytes),
+            in_bytes("Disk", usage.disk.total(), limits.disk_bytes),
             Meter {
                 name: "Processes",
                 used: used.processes.to_string(),
@@ -114,6 +129,7 @@ impl Facts {
         let rows = rows.into_iter().take(MOST);
         Self {
             meters,
+            stores: shares(&usage.disk),
             since: now.map(|now| since_start(&now)).unwrap_or_default(),
             processes: rows
                 .map(|(id, process)| Row::new(id.to_string(), process))
@@ -123,14 +139,46 @@ impl Facts {
     }
 }
 
+/// What fills the disk, side by side.
+fn shares(disk: &DiskUse) -> Vec<StoreShare> {
+    let total = disk.total();
+    if total == 0 {
+        return Vec::new();
+    }
+    let at = |below: u64| {
+        let place = u128::from(below) * u128::from(BAR) / u128::from(total);
+        u64::try_from(place).unwrap_or(BAR)
+    };
+    let mut below = 0_u64;
+    let mut share = |name, class, used| {
+        let from = at(below);
+        below = below.saturating_add(used);
+        StoreShare {
+            name,
+            class,
+            used: bytes(used),
+            from,
+            wide: at(below) - from,
+        }
+    };
+    vec![
+        share("Files", "files", disk.files_bytes),
+        share("State", "state", disk.state_bytes),
+        share("Key-value", "kv", disk.kv_bytes),
+        share("SQLite", "sqlite", disk.sqlite_bytes),
+    ]
+}
+
 fn since_start(now: &NodeUsage) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("Most memory", bytes(now.memory_peak_bytes)),
         ("Processor time", millis(now.cpu_micros / 1000)),
         ("Messages", (now.messages_in + now.messages_out).to_string()),
         ("Requests", now.requests.to_string()),
+        ("Written to disk", bytes(now.disk_written_bytes)),
     ];
     let troubles = [
+        ("Writes that had to wait", now.disk_slowed),
         ("Restarts", now.restarts),
         ("Prints left out", now.prints_left_out),
         ("Messages dropped", now.dropped),
@@ -268,6 +316,31 @@ mod tests {
         assert_eq!(pictures[0].path, "M0 48V24H1V48ZM475 48V0H480V48Z");
         assert_eq!(pictures[1].most, "10.0 % of one core");
         assert_eq!(pictures[2].most, "2 a minute");
+    }
+
+    #[test]
+    fn the_bar_of_the_stores_has_no_gaps_and_an_empty_disk_has_none() {
+        let disk = DiskUse {
+            files_bytes: 3 << 20,
+            state_bytes: 0,
+            kv_bytes: 1 << 20,
+            sqlite_bytes: 4 << 20,
+        };
+        let shares = shares(&disk);
+        let places: Vec<_> = shares
+            .iter()
+            .map(|share| (share.class, share.from, share.wide, share.used.as_str()))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                ("files", 0, 180, "3 MB"),
+                ("state", 180, 0, "nothing"),
+                ("kv", 180, 60, "1 MB"),
+                ("sqlite", 240, 240, "4 MB"),
+            ]
+        );
+        assert_eq!(super::shares(&DiskUse::default()), []);
     }
 
     #[test]

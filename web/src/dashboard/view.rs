@@ -81,7 +81,7 @@ impl NodeCard {
             counts: node.status != NodeStatus::Archived,
             purge_at: node.purge_at.map(date),
             memory: bytes(node.usage.memory_bytes),
-            disk: bytes(node.usage.disk_bytes),
+            disk: bytes(node.usage.disk.total()),
             created: date(node.created_at),
             last_started: node.last_started_at.map(date),
         }

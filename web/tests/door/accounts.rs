@@ -22,7 +22,8 @@ async fn signing_up_in_and_out() {
         json!({
             "account_id": account_id, "email": "ann@example.org", "role": "user",
             "plan": {"name": "default", "nodes": 5, "memory_bytes": 256 << 20,
-                     "disk_bytes": 2048u64 << 20, "processes": 64, "always_on": false},
+                     "disk_bytes": 2048u64 << 20, "disk_bytes_per_second": 256 << 20,
+                     "processes": 64, "always_on": false},
         })
     );
 

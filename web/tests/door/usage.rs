@@ -31,6 +31,12 @@ pub fn busy() -> UsageReport {
         node: NodeUsage {
             memory_bytes: 64 << 20,
             disk_bytes: 1 << 30,
+            disk_files_bytes: 512 << 20,
+            disk_state_bytes: 128 << 20,
+            disk_kv_bytes: 128 << 20,
+            disk_sqlite_bytes: 256 << 20,
+            disk_written_bytes: 3 << 30,
+            disk_slowed: 6,
             processes: 9,
             cpu_micros: 5_500_000,
             messages_in: 7,
@@ -65,8 +71,11 @@ async fn what_a_node_uses_is_told_beside_what_it_may_and_asking_wakes_nobody() {
     assert_eq!(usage["now"]["requests"], 3);
     assert_eq!(
         usage["limits"],
-        json!({"memory_bytes": 256 << 20, "disk_bytes": 2_147_483_648_u64, "processes": 64})
+        json!({"memory_bytes": 256 << 20, "disk_bytes": 2_147_483_648_u64,
+               "disk_bytes_per_second": 256 << 20, "processes": 64})
     );
+    assert_eq!(usage["now"]["disk_written_bytes"], 3_u64 << 30);
+    assert_eq!(usage["now"]["disk_slowed"], 6);
     assert_eq!(usage["process_limits"]["outstanding"], 4096);
     let processes = usage["processes"].as_array().unwrap();
     assert_eq!(processes.len(), 2);
@@ -86,6 +95,9 @@ async fn what_a_node_uses_is_told_beside_what_it_may_and_asking_wakes_nobody() {
     assert_eq!(asleep["process_limits"], Value::Null);
     assert_eq!(asleep["processes"], json!([]));
     assert_eq!(asleep["disk_bytes"], 1 << 30);
+    let stores = ["files", "state", "kv", "sqlite"];
+    let stores = stores.map(|store| asleep[format!("disk_{store}_bytes")].as_u64().unwrap());
+    assert_eq!(stores.map(|bytes| bytes >> 20), [512, 128, 128, 256]);
     assert_eq!(
         asleep["history"],
         json!([{

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 /// A dependency (by name, or by prefix if it ends with `*`) and the only crate
 /// that may name it.
-const HOMES: [(&str, &str); 5] = [
+const HOMES: [(&str, &str); 6] = [
     ("axum*", "web"),
     ("rocksdb", "node-store"),
+    ("rusqlite", "node-sql"),
     ("russh*", "ssh-gateway"),
     ("sqlx*", "tenant-storage-pg"),
     ("wasmtime*", "node-engine"),
@@ -23,14 +24,16 @@ const VOCABULARY: [&str; 2] = ["lifecycle", "node-types"];
 const UNIFY: (&str, &str) = ("unify", "node-types");
 
 /// Our crates and what each may be built on, besides the vocabulary.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("lifecycle", &[]),
     ("node-types", &[]),
     ("node-kernel", &[]),
     ("node-engine", &[]),
+    ("node-sql", &[]),
     ("node-store", &[]),
     ("node-api", &[]),
-    ("node-services", &["node-api", "node-store"]),
+    ("node-services", &["node-api", "node-sql", "node-store"]),
+    ("berth-fuzz", &["node-services"]),
     (
         "node-runtime",
         &[

@@ -114,6 +114,7 @@ impl Host {
             },
             limits: NodeLimits::default(),
             vfs_root: self.dir.path().join("vfs"),
+            sql_root: self.dir.path().join("databases"),
             log_dir: self.dir.path().join("log"),
             transport: Arc::new(Isolated),
         };

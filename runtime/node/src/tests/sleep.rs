@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::guest::{HOUR, never_returns, sets_at_start, sets_when_asked};
 use super::*;
+use crate::rest::Bed;
 
 /// Seconds that a test takes by the paused clock, which jumps when all wait.
 const SLACK: u64 = 20;
@@ -212,4 +213,32 @@ async fn a_terminal_keeps_its_node_awake() {
     let idle = node.idle_for();
     assert!(about(idle, 60), "{idle:?}");
     node.stop(StopReason::Owner).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_node_has_on_disk_is_known_after_its_stop() {
+    let host = Host::new(sets_when_asked()).await;
+    let kept = async || host.launcher.kept_disk(KEY).await.unwrap();
+    assert_eq!(kept().await, None);
+    let node = host.boot().await;
+    let state = Bytes::from_static(&[7; 5000]);
+    node.kernel.states.set(&app(), state).await.unwrap();
+    while !node.bed.counted().is_done() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let disk = node.usage().disk();
+    assert!(disk.state_bytes >= 5000, "{disk:?}");
+    assert_eq!(node.usage().disk_bytes, disk.total());
+    let rest = node.stop(StopReason::Owner).await;
+    assert_eq!(rest.disk, Some(disk));
+    assert_eq!(kept().await, Some(disk));
+
+    // It stays while the node runs, and until the stores are counted again.
+    let node = host.boot().await;
+    let uncounted = Bed::new(&host.launcher.store, KEY, host.launcher.clock.clone());
+    assert_eq!(uncounted.keep_disk(&node.kernel).await, None);
+    assert_eq!(kept().await, Some(disk));
+    node.stop(StopReason::Idle).await;
+    host.launcher.purge(KEY, &[]).await.unwrap();
+    assert_eq!(kept().await, None);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use node_types::{NodeUsage, ProcessId, ProcessUsage, UsageLimits, UsageReport};
+use node_types::{DiskUse, NodeUsage, ProcessId, ProcessUsage, UsageLimits, UsageReport};
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
@@ -84,9 +84,11 @@ fn describe_process(usage: &ProcessUsage, limits: &UsageLimits) -> String {
 pub fn summary(report: &UsageReport) -> String {
     let UsageReport { node, limits, .. } = report;
     let mut text = format!(
-        "memory {}, disk {}, processes {} of {}, cpu {}, messages {} in, {} out, requests {}",
+        "memory {}, disk {} ({}), processes {} of {}, cpu {}, messages {} in, {} out, \
+         requests {}",
         of(node.memory_bytes, limits.memory_bytes),
         of(node.disk_bytes, limits.disk_bytes),
+        stores(node.disk()),
         node.processes,
         limits.processes,
         seconds(node.cpu_micros / 1000),
@@ -100,9 +102,11 @@ pub fn summary(report: &UsageReport) -> String {
         refused,
         denied,
         restarts,
+        disk_slowed,
         ..
     } = *node;
     for (count, what) in [
+        (disk_slowed, "writes slowed"),
         (restarts, "restarts"),
         (prints_left_out, "prints left out"),
         (dropped, "messages dropped"),
@@ -114,6 +118,17 @@ pub fn summary(report: &UsageReport) -> String {
         }
     }
     text
+}
+
+/// What fills the disk: `files 1.0, state 0.1, kv 0.0, sqlite 3.5`.
+fn stores(disk: DiskUse) -> String {
+    format!(
+        "files {}, state {}, kv {}, sqlite {}",
+        tenths(disk.files_bytes),
+        tenths(disk.state_bytes),
+        tenths(disk.kv_bytes),
+        tenths(disk.sqlite_bytes)
+    )
 }
 
 /// `12.3 of 256 MiB`.
@@ -173,6 +188,10 @@ mod tests {
         let mut report = UsageReport {
             node: NodeUsage {
                 memory_bytes: 123 * MIB / 10,
+                disk_bytes: 4 * MIB,
+                disk_files_bytes: 3 * MIB / 2,
+                disk_sqlite_bytes: 5 * MIB / 2,
+                disk_slowed: 3,
                 processes: 14,
                 denied: 2,
                 ..NodeUsage::default()
@@ -213,8 +232,9 @@ mod tests {
     fn the_node_stands_beside_its_limits() {
         assert_eq!(
             summary(&report()),
-            "memory 12.3 of 256 MiB, disk 0.0 of 2048 MiB, processes 14 of 64, cpu 1.2 s, \
-             messages 7 in, 5 out, requests 0, restarts 4, prints left out 12, denied 2"
+            "memory 12.3 of 256 MiB, disk 4.0 of 2048 MiB (files 1.5, state 0.0, kv 0.0, \
+             sqlite 2.5), processes 14 of 64, cpu 1.2 s, messages 7 in, 5 out, requests 0, \
+             writes slowed 3, restarts 4, prints left out 12, denied 2"
         );
     }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use node_types::{Address, Blob, KernelMessage, Message, ProcessId, alias};
+use lifecycle::Tasks;
+use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, alias};
 use serde::{Deserialize, Serialize};
 
 use super::{StateError, StateStore};
+use crate::callers::{self, Serve};
 use crate::{Inbox, KernelPort, Service, answer, module};
 
 /// MIME type of state in blobs.
@@ -26,6 +28,7 @@ enum Outcome {
     GetState,
     SetState,
     DeleteState,
+    Backup,
     Err(Failure),
 }
 
@@ -38,6 +41,11 @@ enum Failure {
     BadJson { error: String },
 }
 
+/// Whether a request is understood.
+pub(crate) fn understands(body: &[u8]) -> bool {
+    serde_json::from_slice::<Action>(body).is_ok()
+}
+
 /// The state module of one node.
 #[derive(Debug)]
 pub struct State {
@@ -45,17 +53,19 @@ pub struct State {
     kernel: ProcessId,
     port: Arc<dyn KernelPort>,
     store: StateStore,
+    tasks: Tasks,
 }
 
 impl State {
     /// A state module over `store`.
     #[must_use]
-    pub fn new(port: Arc<dyn KernelPort>, store: StateStore) -> Arc<Self> {
+    pub fn new(port: Arc<dyn KernelPort>, store: StateStore, tasks: Tasks) -> Arc<Self> {
         Arc::new(Self {
             id: module("state"),
             kernel: module("kernel"),
             port,
             store,
+            tasks,
         })
     }
 
@@ -94,8 +104,12 @@ impl State {
             Action::SetState(process) => ("SetState", process),
             Action::DeleteState(process) => ("DeleteState", process),
             Action::Backup => {
-                let error = "the host backs nodes up as a whole; nothing was done".to_owned();
-                return (Outcome::Err(Failure::BadRequest { error }), None);
+                // The host backs nodes up; what is asked for is that the state
+                // is on disk.
+                let synced = self.store.sync().await.map(|()| Outcome::Backup);
+                let outcome =
+                    synced.unwrap_or_else(|error| Outcome::Err(failure("Backup", &error)));
+                return (outcome, None);
             }
         };
         let process = alias::canonical(process);
@@ -148,13 +162,26 @@ impl Service for State {
         &self.id
     }
 
-    async fn run(self: Arc<Self>, mut inbox: Inbox) {
+    async fn run(self: Arc<Self>, inbox: Inbox) {
         if let Err(error) = self.store.count().await {
             tracing::warn!("failed to count the state of a node: {error}");
         }
-        while let Some((message, _)) = inbox.recv().await {
-            self.handle(&message).await;
-        }
+        callers::run(self, "state-caller", inbox).await;
+    }
+}
+
+#[async_trait]
+impl Serve for State {
+    fn node(&self) -> &NodeName {
+        self.port.our()
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    async fn serve(&self, message: KernelMessage) {
+        self.handle(&message).await;
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use node_store::{Keyspace, Space, StoreError};
 use node_types::ProcessId;
-use tokio::sync::OnceCell;
 
-use crate::quota::{Charge, DiskQuota, QuotaExceeded};
+use crate::quota::{DiskQuota, QuotaExceeded};
+use crate::stored::{Admitted, Denial, Stored};
 
 /// Largest state of one process. Enough for any state that is rewritten as a
 /// whole at each change; more belongs into files.
@@ -32,22 +32,23 @@ pub enum StateError {
 
 /// The saved state of a node's processes. Clones are the same store.
 #[derive(Debug, Clone)]
-pub struct StateStore {
-    keys: Keyspace,
-    quota: Arc<DiskQuota>,
-    /// Set once what was there at boot is charged.
-    counted: Arc<OnceCell<()>>,
-}
+pub struct StateStore(Stored);
 
 impl StateStore {
-    /// The state in `keys`, charged to `quota`.
+    /// The state in `keys`, charged to the budget that `quota` is a handle of.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "every other module is given its quota so"
+    )]
     pub fn new(keys: Keyspace, quota: Arc<DiskQuota>) -> Self {
-        Self {
-            keys,
-            quota,
-            counted: Arc::default(),
-        }
+        Self(Stored::new(keys, &quota))
+    }
+
+    /// The whole of what the node stores, to be shared with its databases.
+    #[must_use]
+    pub fn stored(&self) -> &Stored {
+        &self.0
     }
 
     /// What `process` saved last.
@@ -56,7 +57,7 @@ impl StateStore {
     /// [`StateError::Store`].
     pub async fn get(&self, process: &ProcessId) -> Result<Option<Bytes>, StateError> {
         let key = process.as_str().as_bytes();
-        Ok(self.keys.get(Space::State, key).await?)
+        Ok(self.0.keys().get(Space::State, key).await?)
     }
 
     /// Saves the state of `process`. On return it survives a kill of the host,
@@ -69,25 +70,18 @@ impl StateStore {
             return Err(StateError::TooLarge(state.len()));
         }
         self.count().await?;
-        let quota = self.quota.clone();
-        let (refusal, refused) = std::sync::mpsc::sync_channel(1);
-        let admit = move |growth: i64| match Admitted::new(&quota, growth) {
-            Ok(admitted) => Some(admitted),
-            Err(error) => {
-                let _ = refusal.try_send(error);
-                None
-            }
-        };
+        let quota = self.0.state();
+        quota.pace(state.len() as u64).await;
+        let denial = Denial::default();
+        let admit = Admitted::by(quota, &denial);
         let key = process.as_str().as_bytes();
-        match self.keys.put_if(Space::State, key, state, admit).await? {
+        let keys = self.0.keys();
+        match keys.put_if(Space::State, key, state, admit).await? {
             Some(admitted) => {
                 admitted.commit();
                 Ok(())
             }
-            None => Err(refused
-                .try_recv()
-                .unwrap_or(QuotaExceeded { wanted: 0, left: 0 })
-                .into()),
+            None => Err(denial.why().into()),
         }
     }
 
@@ -98,9 +92,18 @@ impl StateStore {
     pub async fn delete(&self, process: &ProcessId) -> Result<(), StateError> {
         self.count().await?;
         let key = process.as_str().as_bytes();
-        let freed = self.keys.delete(Space::State, key).await?;
-        self.quota.refund(freed);
+        let freed = self.0.keys().delete(Space::State, key).await?;
+        self.0.state().refund(freed);
         Ok(())
+    }
+
+    /// Returns once all state saved so far survives a power cut: within about
+    /// half a second.
+    ///
+    /// # Errors
+    /// [`StateError::Store`].
+    pub async fn sync(&self) -> Result<(), StateError> {
+        Ok(self.0.keys().sync().await?)
     }
 
     /// Charges what was saved in earlier lives of the node, once. Done by
@@ -109,34 +112,6 @@ impl StateStore {
     /// # Errors
     /// [`StateError::Store`].
     pub async fn count(&self) -> Result<(), StateError> {
-        self.counted
-            .get_or_try_init(|| async {
-                self.quota.add_existing(self.keys.bytes_used().await?);
-                Ok::<(), StateError>(())
-            })
-            .await?;
-        Ok(())
-    }
-}
-
-/// A change of size that the quota agreed to.
-enum Admitted {
-    Grows(Charge),
-    Shrinks(Arc<DiskQuota>, u64),
-}
-
-impl Admitted {
-    fn new(quota: &Arc<DiskQuota>, growth: i64) -> Result<Self, QuotaExceeded> {
-        match u64::try_from(growth) {
-            Ok(growth) => Ok(Self::Grows(quota.charge(growth)?)),
-            Err(_) => Ok(Self::Shrinks(quota.clone(), growth.unsigned_abs())),
-        }
-    }
-
-    fn commit(self) {
-        match self {
-            Self::Grows(charge) => charge.commit(),
-            Self::Shrinks(quota, freed) => quota.refund(freed),
-        }
+        Ok(self.0.count().await?)
     }
 }

@@ -35,6 +35,11 @@ enum Action {
     Debug,
 }
 
+/// Whether a request is understood.
+pub(crate) fn understands(body: &[u8]) -> bool {
+    serde_json::from_slice::<Action>(body).is_ok()
+}
+
 /// The timer module of one node.
 #[derive(Debug)]
 pub struct Timer {

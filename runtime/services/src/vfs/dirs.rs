@@ -3,9 +3,10 @@
 use std::io;
 
 use super::action::{Outcome, VfsError};
-use super::disk::Disk;
-use super::jail::{Jail, open_dir};
+use super::disk::{Disk, Place};
+use super::jail::open_dir;
 use super::path::{MAX_DEPTH, MAX_PATH_BYTES, VfsPath};
+use super::synced::dir_of;
 use super::tree::{self, ENTRY_COST};
 
 impl Disk {
@@ -16,6 +17,16 @@ impl Disk {
         let charge = self.quota.charge(ENTRY_COST)?;
         parent.create_dir(name)?;
         charge.commit();
+        self.synced.changed(dir_of(place.relative));
+        Ok(Outcome::Done)
+    }
+
+    /// The drive that `path` is in; fine if it is there already.
+    pub(crate) fn create_drive(&self, path: &VfsPath) -> Result<Outcome, VfsError> {
+        let _tree = self.tree.read();
+        if !self.place(path).read_only {
+            self.make_dirs(path.drive())?;
+        }
         Ok(Outcome::Done)
     }
 
@@ -36,13 +47,19 @@ impl Disk {
     /// Makes `relative` and what is above it in the node's own directory.
     pub(crate) fn make_dirs(&self, relative: &str) -> Result<(), VfsError> {
         let mut dir = self.root.dir("")?;
+        let mut at = 0;
         for name in relative.split('/').filter(|name| !name.is_empty()) {
+            let parent = relative[..at].trim_end_matches('/');
+            at += name.len() + 1;
             dir = match open_dir(&dir, name) {
                 Ok(inner) => inner,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let charge = self.quota.charge(ENTRY_COST)?;
                     match dir.create_dir(name) {
-                        Ok(()) => charge.commit(),
+                        Ok(()) => {
+                            charge.commit();
+                            self.synced.changed(parent);
+                        }
                         // Made by another meanwhile, who was charged.
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                         Err(error) => return Err(error.into()),
@@ -83,13 +100,17 @@ impl Disk {
     pub(crate) fn rename(&self, path: &VfsPath, to: &VfsPath) -> Result<Outcome, VfsError> {
         let from_place = self.own_place(path)?;
         let to_place = self.own_place(to)?;
+        // A directory is walked below: waits for others who walk before it
+        // keeps everybody from the tree.
+        let there = from_place.jail.stat(from_place.relative)?;
+        let _walk = there.is_dir().then(|| self.walk());
         let _tree = self.tree.write();
         let moved = from_place.jail.stat(from_place.relative)?;
         if path == to {
             return Ok(Outcome::Done);
         }
         if moved.is_dir() {
-            fits(from_place.jail, from_place.relative, to)?;
+            fits(&from_place, to)?;
         }
         let replaced = to_place.jail.find(to_place.relative)?;
         let (from_dir, from_name) = from_place.jail.parent(from_place.relative)?;
@@ -98,18 +119,24 @@ impl Disk {
         if let Some(replaced) = replaced {
             self.quota.refund(tree::cost(&replaced));
         }
+        if moved.is_dir() {
+            self.synced.moved();
+        } else {
+            self.synced.changed(dir_of(to_place.relative));
+        }
         self.handles.forget(path.as_str());
         self.handles.forget(to.as_str());
         Ok(Outcome::Done)
     }
 }
 
-/// Whether everything in the directory `relative` can still be reached by a
+/// Whether everything in the directory at `place` can still be reached by a
 /// path when it is at `to`.
-fn fits(jail: &Jail, relative: &str, to: &VfsPath) -> Result<(), VfsError> {
-    let weight = tree::weigh(&jail.dir(relative)?, &|_| true)?;
-    if to.depth() + weight.depth > MAX_DEPTH || to.as_str().len() + weight.longest > MAX_PATH_BYTES
-    {
+fn fits(place: &Place<'_>, to: &VfsPath) -> Result<(), VfsError> {
+    let weight = tree::weigh(&place.jail.dir(place.relative)?, &|_| true)?;
+    let depth = to.depth() + weight.depth;
+    let longest = to.as_str().len() + weight.longest;
+    if depth > MAX_DEPTH || longest > MAX_PATH_BYTES {
         return Err(VfsError::Io(io::Error::other(
             "files in this directory would get paths that are too deep or too long",
         )));

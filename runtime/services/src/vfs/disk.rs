@@ -1,10 +1,10 @@
 //! The files of one node, as blocking calls.
 //!
 //! Owns the node's directory, the read-only drives it shares with others, the
-//! open files and the locks. **Lock order**: `tree`, then `stripes` (at most
-//! one at a time), then the table of handles. Moving or removing a directory
-//! takes `tree` alone; everything else shares it and takes the stripe of its
-//! path, so what is counted for a file is what it weighs.
+//! open files and the locks. **Lock order**: `walking`, then `tree`, then
+//! `stripes` (at most one at a time), then the table of handles. Moving or
+//! removing a directory takes `tree` alone; everything else shares it and takes
+//! the stripe of its path, so what is counted for a file is what it weighs.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -22,6 +22,7 @@ use super::action::{Action, Outcome, VfsError};
 use super::handles::Handles;
 use super::jail::{Jail, Open, open_dir};
 use super::path::VfsPath;
+use super::synced::{self, Synced};
 use super::tree;
 use crate::quota::DiskQuota;
 
@@ -33,6 +34,9 @@ const STRIPES: usize = 64;
 /// Larger contents are read one at a time, so that one node's reads under way
 /// hold little memory.
 const LARGE: u64 = 4 << 20;
+/// Stands for the host's directories above the node's among those that are
+/// known to be synced; no path is called so.
+const HOST: &str = "/";
 
 /// Drives that come with the host: one read-only directory each for all nodes.
 /// Clones are the same drives.
@@ -87,6 +91,12 @@ pub(crate) struct Disk {
     pub(crate) quota: Arc<DiskQuota>,
     pub(crate) max_blob: u64,
     pub(crate) tree: RwLock<()>,
+    pub(crate) synced: Synced,
+    /// The host's directories that the node's is found by.
+    host_dirs: Vec<PathBuf>,
+    /// Held by whoever walks a directory tree: a walk keeps two descriptors
+    /// open for every level.
+    walking: Mutex<()>,
     stripes: Vec<Mutex<()>>,
     hasher: RandomState,
     large: Mutex<()>,
@@ -101,6 +111,9 @@ impl Disk {
         max_blob: u64,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
+        let above = root.ancestors().skip(1).take(2);
+        let host_dirs = above.filter(|dir| !dir.as_os_str().is_empty());
+        let host_dirs = host_dirs.map(Path::to_owned).collect();
         let root = Jail::open(root)?;
         match root.root().create_dir(STAGING) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -115,6 +128,9 @@ impl Disk {
             quota,
             max_blob,
             tree: RwLock::new(()),
+            synced: Synced::default(),
+            host_dirs,
+            walking: Mutex::new(()),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             hasher: RandomState::new(),
             large: Mutex::new(()),
@@ -125,6 +141,7 @@ impl Disk {
     /// Clears what a killed host left half-made and counts what is there.
     /// Before the first change.
     pub(crate) fn measure(&self) -> io::Result<()> {
+        let _walk = self.walk();
         tree::empty(self.staging.root(), &mut |_| {})?;
         let weight = tree::weigh(self.root.root(), &|name| name != STAGING)?;
         self.quota.add_existing(weight.bytes);
@@ -143,7 +160,8 @@ impl Disk {
         let bytes = || blob.ok_or(VfsError::NoBlob);
         let other = || new_path.ok_or_else(|| VfsError::Malformed("no new_path".to_owned()));
         match action {
-            Action::CreateDrive | Action::CreateDirAll => self.create_dir_all(path),
+            Action::CreateDrive => self.create_drive(path),
+            Action::CreateDirAll => self.create_dir_all(path),
             Action::CreateDir => self.create_dir(path),
             Action::CreateFile => self.create_file(path),
             Action::OpenFile { create } => self.open_file(path, *create),
@@ -237,6 +255,26 @@ impl Disk {
         Ok((file, cursor))
     }
 
+    /// Makes the names that lead to `relative` survive a power cut.
+    pub(crate) fn sync_above(&self, relative: &str) -> io::Result<()> {
+        let dirs = synced::above(relative).chain(std::iter::once(HOST));
+        self.synced.ensure(dirs, |dir| {
+            if dir == HOST {
+                for dir in &self.host_dirs {
+                    std::fs::File::open(dir)?.sync_all()?;
+                }
+                return Ok(());
+            }
+            rustix::fs::fsync(self.root.dir(dir)?)?;
+            Ok(())
+        })
+    }
+
+    /// The lock of whoever walks a directory tree.
+    pub(crate) fn walk(&self) -> MutexGuard<'_, ()> {
+        self.walking.lock()
+    }
+
     /// A name in the staging directory that is not in use.
     pub(crate) fn staging_name(&self) -> String {
         self.staged.fetch_add(1, Ordering::Relaxed).to_string()
@@ -252,6 +290,7 @@ impl Disk {
         };
         let metadata = self.staging.stat(name)?;
         if metadata.is_dir() {
+            let _walk = self.walk();
             tree::empty(&open_dir(self.staging.root(), name)?, &mut freed)?;
             self.staging.root().remove_dir(name)?;
         } else {

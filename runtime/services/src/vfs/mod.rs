@@ -9,16 +9,17 @@
 //! its tasks are cancelled, after finishing what is under way.
 
 mod action;
-mod callers;
 mod codec;
 mod dirs;
 mod disk;
+pub(crate) mod fuzzing;
 mod handles;
 mod jail;
 mod path;
 mod positioned;
 mod read;
 mod rights;
+mod synced;
 mod tree;
 mod write;
 mod zip;
@@ -30,18 +31,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::Tasks;
-use node_types::{Address, Blob, KernelMessage, Message, ProcessId, Request};
+use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Request};
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::callers::{self, Serve};
+use crate::dialect::Dialect;
 use crate::quota::DiskQuota;
 use crate::{Inbox, KernelPort, Service, answer, module};
-use codec::{Asked, Dialect};
+use codec::Asked;
 use disk::Disk;
 use path::{Target, VfsPath};
 use rights::{Rights, drive_capability};
 
 pub use action::{Action, DirEntry, FileType, OpenHow, Outcome, Seek, VfsError};
 pub use disk::Overlays;
+pub(crate) use handles::MAX_OPEN;
 pub use path::PathError;
 pub use rights::Caller;
 
@@ -134,6 +138,8 @@ impl Vfs {
         let created = (action == Action::CreateDrive).then(|| target.clone());
         if action.changes_usage() {
             self.measure().await?;
+            let bytes = self.bytes_to_write(&target, &action, blob.as_ref()).await?;
+            self.disk.quota.pace(bytes).await;
         }
         let outcome = self.run_on_disk(target, action, new_path, blob).await?;
         if let (Some(Target::Inside(path)), Caller::Process(process)) = (created, caller) {
@@ -180,6 +186,28 @@ impl Vfs {
         Ok(())
     }
 
+    /// Bytes that `action` is going to write.
+    async fn bytes_to_write(
+        &self,
+        target: &Target,
+        action: &Action,
+        blob: Option<&Bytes>,
+    ) -> Result<u64, VfsError> {
+        let bytes = blob.map_or(0, Bytes::len) as u64;
+        let Target::Inside(path) = target else {
+            return Ok(bytes);
+        };
+        let (path, blob) = (path.clone(), blob.cloned());
+        match action {
+            Action::CopyFile { .. } => self.on_disk(move |disk| disk.size_of(&path)).await,
+            Action::AddZip => {
+                let size = move |disk: &Disk| disk.unpacked_size(&path, blob.as_ref());
+                self.on_disk(size).await
+            }
+            _ => Ok(bytes),
+        }
+    }
+
     async fn run_on_disk(
         &self,
         target: Target,
@@ -187,15 +215,23 @@ impl Vfs {
         new_path: Option<VfsPath>,
         blob: Option<Bytes>,
     ) -> Result<Outcome, VfsError> {
+        self.on_disk(move |disk| match &target {
+            Target::Root => disk.read_root(),
+            Target::Inside(path) => disk.perform(path, &action, new_path.as_ref(), blob.as_ref()),
+        })
+        .await
+    }
+
+    /// Does `work` in the blocking pool when it is its turn.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Disk) -> Result<T, VfsError> + Send + 'static,
+    ) -> Result<T, VfsError> {
         let Ok(_slot) = self.slots.acquire().await else {
             return Err(VfsError::Io(panicked()));
         };
         let disk = self.disk.clone();
-        let work = move || match &target {
-            Target::Root => disk.read_root(),
-            Target::Inside(path) => disk.perform(path, &action, new_path.as_ref(), blob.as_ref()),
-        };
-        let done = self.tasks.blocking(work).await;
+        let done = self.tasks.blocking(move || work(&disk)).await;
         done.unwrap_or_else(|| Err(VfsError::Io(panicked())))
     }
 
@@ -277,7 +313,22 @@ impl Service for Vfs {
             // Tried again before the first change, which is told about it.
             tracing::warn!("failed to count the files of {}: {error}", self.us.node);
         }
-        callers::run(self, inbox).await;
+        callers::run(self, "vfs-caller", inbox).await;
+    }
+}
+
+#[async_trait]
+impl Serve for Vfs {
+    fn node(&self) -> &NodeName {
+        &self.us.node
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    async fn serve(&self, message: KernelMessage) {
+        self.handle(message).await;
     }
 }
 

@@ -1,6 +1,10 @@
 pub(crate) mod bench;
+mod canary;
 mod files;
 mod hostile;
+mod limits;
 mod messages;
+mod paths;
 mod positioned;
+mod race;
 mod rights;

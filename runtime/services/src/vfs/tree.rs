@@ -10,9 +10,10 @@ use cap_std::fs::{Dir, FileType, Metadata};
 use super::jail::open_dir;
 use super::path::MAX_DEPTH;
 
-/// Bytes a file or directory counts for beside its content. Stands for its
-/// name and its inode, so that a budget of bytes bounds the number of files.
-pub(crate) const ENTRY_COST: u64 = 4096;
+/// Bytes a file or directory counts for beside its content. Volumes are made
+/// with one inode for so many bytes, so that nodes within their bytes cannot
+/// use up the inodes either.
+pub(crate) const ENTRY_COST: u64 = 16 << 10;
 
 /// What an entry counts for.
 pub(crate) fn cost(metadata: &Metadata) -> u64 {

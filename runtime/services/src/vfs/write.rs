@@ -10,6 +10,7 @@ use super::action::{Outcome, VfsError};
 use super::disk::{Disk, Place};
 use super::jail::Open;
 use super::path::VfsPath;
+use super::synced::dir_of;
 use super::tree::{self, ENTRY_COST, file_cost};
 use crate::quota::Charge;
 
@@ -56,6 +57,7 @@ impl Disk {
                 let charge = self.quota.charge(ENTRY_COST)?;
                 let file = place.jail.file(place.relative, Open::CreateNew)?;
                 charge.commit();
+                self.synced.changed(dir_of(place.relative));
                 Ok((file, 0))
             }
             Err(error) => Err(error.into()),
@@ -81,6 +83,14 @@ impl Disk {
         let _stripe = self.stripe(to);
         let replacement = self.replacement(&place, len)?;
         self.stage_and_place(to, &place, replacement, |file| copy(&source, file, len))
+    }
+
+    /// Bytes in the file at `path`; nothing if there is none.
+    pub(crate) fn size_of(&self, path: &VfsPath) -> Result<u64, VfsError> {
+        let _tree = self.tree.read();
+        let place = self.place(path);
+        let metadata = place.jail.find(place.relative)?;
+        Ok(metadata.map_or(0, |metadata| metadata.len()))
     }
 
     /// What putting a file of `len` bytes at `place` means for the quota.
@@ -118,6 +128,7 @@ impl Disk {
             return Err(error.into());
         }
         replacement.charge.commit();
+        self.synced.changed(dir_of(place.relative));
         self.quota.refund(replacement.freed);
         self.handles.replaced(path.as_str());
         Ok(Outcome::Done)
@@ -199,9 +210,7 @@ impl Disk {
             return Ok(Outcome::Done);
         }
         place.jail.file(place.relative, Open::Read)?.sync_all()?;
-        // Its name as well.
-        let (parent, _) = place.jail.parent(place.relative)?;
-        rustix::fs::fsync(&parent).map_err(io::Error::from)?;
+        self.sync_above(place.relative)?;
         Ok(Outcome::Done)
     }
 

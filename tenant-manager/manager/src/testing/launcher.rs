@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use lifecycle::ManualClock;
-use node_api::{Alarm, LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
+use node_api::{Alarm, DiskUse, LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -28,6 +28,9 @@ pub struct FakeLauncher {
     clashes: AtomicUsize,
     stuck: Mutex<Option<String>>,
     alarms: Mutex<Vec<Alarm>>,
+    kept_disk: Mutex<Option<DiskUse>>,
+    /// How often what nodes keep on disk was read.
+    disk_looks: AtomicUsize,
     forgotten: Mutex<Vec<TenantKey>>,
     before_login: Mutex<Hook>,
 }
@@ -46,6 +49,8 @@ impl Default for FakeLauncher {
             clashes: AtomicUsize::new(0),
             stuck: Mutex::default(),
             alarms: Mutex::default(),
+            kept_disk: Mutex::default(),
+            disk_looks: AtomicUsize::new(0),
             forgotten: Mutex::default(),
             before_login: Mutex::default(),
         }
@@ -127,6 +132,16 @@ impl FakeLauncher {
         *self.alarms.lock() = alarms;
     }
 
+    /// What the store of an earlier host says of every node's disk.
+    pub fn set_kept_disk(&self, disk: DiskUse) {
+        *self.kept_disk.lock() = Some(disk);
+    }
+
+    /// How often that was read.
+    pub fn disk_looks(&self) -> usize {
+        self.disk_looks.load(Ordering::SeqCst)
+    }
+
     /// Whose sleep was to be forgotten.
     pub fn forgotten(&self) -> Vec<TenantKey> {
         self.forgotten.lock().clone()
@@ -180,6 +195,11 @@ impl NodeLauncher for FakeLauncher {
     async fn forget_rest(&self, key: TenantKey) -> Result<(), LaunchError> {
         self.forgotten.lock().push(key);
         Ok(())
+    }
+
+    async fn kept_disk(&self, _key: TenantKey) -> Result<Option<DiskUse>, LaunchError> {
+        self.disk_looks.fetch_add(1, Ordering::SeqCst);
+        Ok(*self.kept_disk.lock())
     }
 
     async fn purge(&self, key: TenantKey, directories: &[PathBuf]) -> Result<(), LaunchError> {

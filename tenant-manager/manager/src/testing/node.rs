@@ -196,6 +196,8 @@ impl NodeHandle for FakeNode {
         NodeUsage {
             memory_bytes: 1 << 20,
             disk_bytes: 4096,
+            disk_files_bytes: 3072,
+            disk_sqlite_bytes: 1024,
             processes: 1,
             ..NodeUsage::default()
         }
@@ -322,6 +324,7 @@ impl NodeHandle for FakeNode {
         self.status.send_replace(NodeStatus::Stopped);
         Rest {
             wake_in: self.wake_in.lock().filter(|_| reason.is_rest()),
+            disk: Some(self.usage().disk()),
         }
     }
 }

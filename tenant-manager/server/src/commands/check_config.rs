@@ -15,6 +15,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let idle = config.idle_after.map_or("never".to_owned(), |time| {
         format!("after {}s", time.as_secs())
     });
+    let rate = match config.plan.disk_bytes_per_second {
+        0 => "as fast as it likes".to_owned(),
+        bytes => format!("at {} MiB a second", bytes >> 20),
+    };
     for (name, value) in [
         ("data-dir", config.data_dir.display().to_string()),
         ("http", config.http.to_string()),
@@ -28,7 +32,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         (
             "plan",
             format!(
-                "{} nodes, {} MiB memory, {} MiB disk, {} processes",
+                "{} nodes, {} MiB memory, {} MiB disk, written {rate}, {} processes",
                 config.plan.nodes,
                 config.plan.memory_bytes >> 20,
                 config.plan.disk_bytes >> 20,

@@ -66,7 +66,13 @@ fn check_config_reads_what_its_own_host_would_hand_over_and_nobody_elses() {
 
 #[test]
 fn check_config_accepts_defaults_and_names_what_is_wrong() {
-    assert!(berth(&["check-config"]).status.success());
+    let defaults = berth(&["check-config"]);
+    assert!(defaults.status.success());
+    let told = text(&defaults.stdout);
+    assert!(told.contains("written at 256 MiB a second"), "{told}");
+    let unbounded = berth(&["check-config", "--plan-disk-rate", "0"]);
+    let told = text(&unbounded.stdout);
+    assert!(told.contains("written as fast as it likes"), "{told}");
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("berth.toml");
     std::fs::write(&file, "htpp = \"127.0.0.1:1\"\n").unwrap();

@@ -119,6 +119,17 @@ fn berth(data: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (ran.status.code(), text(&ran.stdout), text(&ran.stderr))
 }
 
+/// What the API tells of each store on the disk, and of all.
+fn on_disk(usage: &Value) -> ([u64; 4], u64) {
+    let bytes = |name: &str| {
+        let told = usage[name].as_u64();
+        told.unwrap_or_else(|| panic!("{name}: {usage}"))
+    };
+    let stores = ["files", "state", "kv", "sqlite"];
+    let stores = stores.map(|store| bytes(&format!("disk_{store}_bytes")));
+    (stores, bytes("disk_bytes"))
+}
+
 #[tokio::test]
 async fn every_limit_is_named_and_counted_and_a_neighbour_notices_nothing() {
     let flags = [
@@ -135,7 +146,8 @@ async fn every_limit_is_named_and_counted_and_a_neighbour_notices_nothing() {
     let limits = bench.usage().await["limits"].clone();
     assert_eq!(
         limits,
-        json!({"memory_bytes": 64 * MIB, "disk_bytes": 12 * MIB, "processes": 20})
+        json!({"memory_bytes": 64 * MIB, "disk_bytes": 12 * MIB,
+               "disk_bytes_per_second": 256 * MIB, "processes": 20})
     );
 
     // Processes.
@@ -218,6 +230,7 @@ async fn every_limit_is_named_and_counted_and_a_neighbour_notices_nothing() {
     let top = bench.top("");
     for words in [
         " of 64 MiB, disk ",
+        " of 12 MiB (files ",
         " of 20, cpu ",
         "prints left out",
         "denied",
@@ -277,6 +290,49 @@ async fn a_crash_loop_backs_off_where_its_owner_sees_it() {
     let gone = bench.usage().await;
     assert!(!gone.to_string().contains(TRAP), "{gone}");
     assert!(gone["now"]["restarts"].as_u64().unwrap() >= 4, "{gone}");
+}
+
+#[tokio::test]
+async fn what_a_sleeping_node_has_on_disk_outlives_its_host() {
+    let mut bench = Bench::start(&["--plan-disk-rate", "64MiB"]).await;
+    bench.ask(TRAP, json!({"State": 2 * MIB})).await;
+    let awake = bench.usage().await;
+    assert_eq!(awake["limits"]["disk_bytes_per_second"], 64 * MIB);
+    let written = awake["now"]["disk_written_bytes"].as_u64().unwrap();
+    assert!(written >= 2 * MIB, "{awake}");
+    assert_eq!(awake["now"]["disk_slowed"], 0, "less than a burst");
+
+    bench.tunnel = None;
+    bench.api.hibernate("alice").await;
+    let asleep = bench.usage().await;
+    let (stores, all) = on_disk(&asleep);
+    assert_eq!(stores.iter().sum::<u64>(), all, "{asleep}");
+    let [files, state, ..] = stores;
+    assert!(files > 0 && state >= 2 * MIB, "{asleep}");
+
+    bench.host.crash_and_restart();
+    bench.api = bench.api.again(&bench.host);
+    let after = bench.usage().await;
+    assert_eq!(after["status"], "hibernated");
+    assert_eq!(after["now"], Value::Null);
+    assert_eq!(on_disk(&after), (stores, all));
+    let node = support::json(bench.api.get("/nodes/alice").await).await;
+    assert_eq!(node["usage"]["disk_bytes"], all);
+    let (_, told, errors) = berth(bench.host.data(), &["node", "usage", "alice"]);
+    assert!(told.contains("\nof the disk: files "), "{told}{errors}");
+
+    // Awake it is counted anew, and little has been added for its sleep.
+    bench.api.act("/nodes/alice/start").await;
+    bench.api.wait_for_status("alice", "active").await;
+    support::eventually(
+        "the stores are counted",
+        Duration::from_secs(30),
+        async || {
+            let (_, counted) = on_disk(&bench.usage().await);
+            (counted.abs_diff(all) < MIB / 4).then_some(())
+        },
+    )
+    .await;
 }
 
 #[tokio::test]

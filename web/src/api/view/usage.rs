@@ -13,8 +13,16 @@ use super::{Status, rfc3339};
 pub(in crate::api) struct NodeUsage {
     label: String,
     status: Status,
-    /// Disk now, or when it last ran.
+    /// Disk now, or when it last stopped: the sum of the next four.
     disk_bytes: u64,
+    /// Of its disk, files.
+    disk_files_bytes: u64,
+    /// Of its disk, state of its processes and what the host keeps for it.
+    disk_state_bytes: u64,
+    /// Of its disk, key-value databases.
+    disk_kv_bytes: u64,
+    /// Of its disk, SQLite databases.
+    disk_sqlite_bytes: u64,
     /// What it uses; nothing while it does not run.
     #[schema(required = true)]
     now: Option<UsageNow>,
@@ -36,6 +44,10 @@ struct UsageNow {
     /// The most memory at once.
     memory_peak_bytes: u64,
     disk_bytes: u64,
+    /// What was written to disk for it.
+    disk_written_bytes: u64,
+    /// How often a write waited because there were too many.
+    disk_slowed: u64,
     processes: u32,
     /// Processor time of its processes, milliseconds.
     cpu_ms: u64,
@@ -65,6 +77,8 @@ struct UsageNow {
 struct NodeLimits {
     memory_bytes: u64,
     disk_bytes: u64,
+    /// What it may write to disk in a second; 0 is as much as it likes.
+    disk_bytes_per_second: u64,
     processes: u32,
 }
 
@@ -164,11 +178,16 @@ impl From<UsageView> for NodeUsage {
         Self {
             label: usage.label.to_string(),
             status: usage.status.into(),
-            disk_bytes: usage.disk_bytes,
+            disk_bytes: usage.disk.total(),
+            disk_files_bytes: usage.disk.files_bytes,
+            disk_state_bytes: usage.disk.state_bytes,
+            disk_kv_bytes: usage.disk.kv_bytes,
+            disk_sqlite_bytes: usage.disk.sqlite_bytes,
             now,
             limits: NodeLimits {
                 memory_bytes: limits.memory_bytes,
                 disk_bytes: limits.disk_bytes,
+                disk_bytes_per_second: limits.disk_bytes_per_second,
                 processes: limits.processes,
             },
             process_limits,
@@ -184,6 +203,8 @@ impl From<Now> for UsageNow {
             memory_bytes: now.memory_bytes,
             memory_peak_bytes: now.memory_peak_bytes,
             disk_bytes: now.disk_bytes,
+            disk_written_bytes: now.disk_written_bytes,
+            disk_slowed: now.disk_slowed,
             processes: now.processes,
             cpu_ms: now.cpu_micros / 1000,
             messages_in: now.messages_in,

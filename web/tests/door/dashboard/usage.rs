@@ -15,6 +15,9 @@ async fn the_page_of_a_node_shows_what_it_uses_of_what_and_a_crash_loop() {
         "Memory64 MB of 256 MB25 %",
         "Disk1 GB of 2 GB50 %",
         "Processes9 of 64",
+        "What is on its diskFiles512 MBState128 MBKey-value128 MBSQLite256 MB",
+        "Written to disk3 GB",
+        "Writes that had to wait6",
         "5.5 s",
         "app:pack:me.dev",
         "It keeps ending, and restarts in 7.9 s (it waits 8.0 s now).",
@@ -27,6 +30,10 @@ async fn the_page_of_a_node_shows_what_it_uses_of_what_and_a_crash_loop() {
     let percents: Vec<_> = meters.iter().map(|meter| meter["value"].as_str()).collect();
     assert_eq!(percents, ["25", "50", "14"]);
     assert!(meters.iter().all(|meter| meter.contains_key("aria-label")));
+
+    let pieces = ann.page.all("rect");
+    let wide: Vec<_> = pieces.map(|piece| piece["width"].as_str()).collect();
+    assert_eq!(wide, ["240", "60", "60", "120"]);
 
     // Two times that it ran: there is something to see of them.
     for _ in 0..2 {
@@ -46,5 +53,6 @@ async fn the_page_of_a_node_shows_what_it_uses_of_what_and_a_crash_loop() {
     let text = ann.page.text();
     assert!(text.contains("Memorynothing of 256 MB"), "{text}");
     assert!(text.contains("Disk1 GB of 2 GB"), "{text}");
+    assert!(text.contains("Files512 MB"), "{text}");
     assert!(text.contains("It does not run"), "{text}");
 }

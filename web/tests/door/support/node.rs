@@ -250,6 +250,7 @@ impl NodeHandle for FakeNode {
             node: NodeUsage {
                 memory_bytes: 1000,
                 disk_bytes: 2000,
+                disk_files_bytes: 2000,
                 processes: 3,
                 ..NodeUsage::default()
             },
@@ -342,6 +343,9 @@ impl NodeHandle for FakeNode {
         self.status.send_replace(NodeStatus::Stopping);
         self.tasks.shutdown(Duration::from_secs(5)).await;
         self.status.send_replace(NodeStatus::Stopped);
-        Rest::default()
+        Rest {
+            disk: Some(self.usage().disk()),
+            ..Rest::default()
+        }
     }
 }

@@ -108,7 +108,8 @@ pub fn receive() -> Incoming {
     }
 }
 
-fn arrived(message: Message) -> Incoming {
+/// A message of the library.
+pub fn arrived(message: Message) -> Incoming {
     match message {
         Message::Request {
             source,
@@ -139,7 +140,8 @@ fn arrived(message: Message) -> Incoming {
     }
 }
 
-fn failed(error: lib::SendError) -> Incoming {
+/// A failed send of the library.
+pub fn failed(error: lib::SendError) -> Incoming {
     Incoming::Failed {
         offline: error.kind.is_offline(),
         target: Some(error.target),

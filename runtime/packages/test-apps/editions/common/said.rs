@@ -60,18 +60,27 @@ pub fn capabilities_of(value: &Value) -> Vec<Capability> {
     items.filter_map(capability).collect()
 }
 
+/// `"pattern"`, so many bytes of one; `"bytes"`, a list of numbers; or else
+/// those of `"text"`.
+pub fn bytes(value: &Value) -> Option<Vec<u8>> {
+    if let Some(length) = value.get("pattern").and_then(Value::as_u64) {
+        return Some((0..length).map(|at| (at % 251) as u8).collect());
+    }
+    if value.get("bytes").is_some() {
+        return Some(list(value, "bytes", |byte| Some(byte.as_u64()? as u8)));
+    }
+    Some(value.get("text")?.as_str()?.as_bytes().to_vec())
+}
+
 fn blob_of(value: &Value) -> Option<LazyLoadBlob> {
-    let bytes = match value.get("pattern").and_then(Value::as_u64) {
-        Some(length) => (0..length).map(|at| (at % 251) as u8).collect(),
-        None => value.get("text")?.as_str()?.as_bytes().to_vec(),
-    };
     Some(LazyLoadBlob {
         mime: string(value, "mime"),
-        bytes,
+        bytes: bytes(value)?,
     })
 }
 
-fn string(options: &Value, name: &str) -> Option<String> {
+/// The text called `name`.
+pub fn string(options: &Value, name: &str) -> Option<String> {
     Some(options.get(name)?.as_str()?.to_owned())
 }
 
@@ -80,7 +89,8 @@ fn body(options: &Value) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-fn flag(options: &Value, name: &str) -> bool {
+/// Whether `name` is said to be so.
+pub fn flag(options: &Value, name: &str) -> bool {
     options.get(name) == Some(&Value::Bool(true))
 }
 

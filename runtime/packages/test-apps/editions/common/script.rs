@@ -18,7 +18,7 @@ use std::time::Instant;
 use serde_json::{json, Value};
 
 use crate::api::{self, Address, Capability, LazyLoadBlob, ProcessId};
-use crate::said;
+use crate::{said, stores};
 
 /// A request to send.
 #[allow(missing_docs, reason = "named as in the interface")]
@@ -243,6 +243,7 @@ fn own(name: &str, options: &Value) -> Value {
     match name {
         "temp_dir" => files::directory(),
         "file" => files::act(options),
+        "vfs" | "kv" | "sqlite" | "timer" => stores::act(name, options),
         "our" => api::our().map_or(json!("absent"), |our| json!(said::address_text(&our))),
         "blob" => said::blob(api::get_blob().as_ref()),
         "has_blob" => api::has_blob().map_or(json!("absent"), Value::Bool),

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::super::MAX_STATE_BYTES;
 use super::*;
-use crate::quota::DiskQuota;
+use crate::quota::{DiskQuota, Store, WriteRate};
 use crate::testing::FakePort;
 
 const APP: &str = "app:pkg:me.dev";
@@ -29,7 +29,7 @@ fn bench(limit: u64) -> Bench {
     let quota = DiskQuota::new(limit);
     let store = StateStore::new(host.keyspace(1, 0), quota.clone());
     let (port, sent) = FakePort::new("me.dev");
-    let state = State::new(port.clone(), store.clone());
+    let state = State::new(port.clone(), store.clone(), tasks);
     Bench {
         _dir: dir,
         host,
@@ -133,6 +133,53 @@ async fn state_is_bounded_by_size_and_quota_and_reads_go_on() {
     assert_eq!(bench.quota.used(), 0);
     let large = bench.store.set(&app, vec![0; MAX_STATE_BYTES + 1].into());
     assert!(matches!(large.await, Err(StateError::TooLarge(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_answered_once_the_state_is_on_disk_and_holds_up_nobody() {
+    let mut bench = bench(1 << 20);
+    let (inbox, receiver) = lifecycle::queue::channel(lifecycle::queue::Bounds {
+        items: 10,
+        cost: 1 << 20,
+    });
+    tokio::spawn(bench.state.clone().run(receiver));
+    let body = r#""Backup""#.to_owned();
+    let backup = bench
+        .port
+        .request(APP, "state:distro:sys", body.clone(), None);
+    let get = r#"{"GetState":"other:pkg:me.dev"}"#.to_owned();
+    let other = bench
+        .port
+        .request("other:pkg:me.dev", "state:distro:sys", get, None);
+    inbox.try_send(backup.clone(), 0).unwrap();
+    inbox.try_send(other.clone(), 0).unwrap();
+    let answers = [bench.sent.recv().await, bench.sent.recv().await].map(Option::unwrap);
+    assert_eq!([answers[0].id, answers[1].id], [other.id, backup.id]);
+    assert_eq!(answers[1].message.body(), body.as_bytes());
+
+    bench.host.close().await.unwrap();
+    let (answer, _) = bench.ask(APP, &body, None).await;
+    let wanted = r#"{"Err":{"RocksDBError":{"action":"Backup","error":"#;
+    assert!(answer.starts_with(wanted), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_counts_as_state_and_is_written_at_the_rate_of_the_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = tokio_util::sync::CancellationToken::new();
+    let tasks = Tasks::new(tokio::runtime::Handle::current(), &token);
+    let host = HostStore::open(dir.path(), &tasks).unwrap();
+    let quota = DiskQuota::with_rate(1 << 20, WriteRate::per_second(20_000));
+    let store = StateStore::new(host.keyspace(1, 0), quota.clone());
+    let app = APP.parse().unwrap();
+    let start = tokio::time::Instant::now();
+    for size in [80_000, 20_000] {
+        store.set(&app, vec![1; size].into()).await.unwrap();
+    }
+    assert!(start.elapsed() >= Duration::from_millis(900));
+    assert_eq!(quota.slowed(), 1);
+    assert_eq!(quota.used_by(Store::State), quota.used());
+    assert!(quota.used() >= 20_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

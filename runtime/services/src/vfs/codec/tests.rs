@@ -1,3 +1,5 @@
+use node_types::Edition;
+
 use super::super::action::{DirEntry, FileType};
 use super::super::path::PathError;
 use super::*;

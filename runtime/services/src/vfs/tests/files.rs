@@ -166,7 +166,7 @@ async fn directories_are_made_moved_and_removed_with_what_is_in_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quota_stops_writes_and_reads_go_on() {
-    let bench = Bench::new(100_000).await;
+    let bench = Bench::new(136_000).await;
     bench.write("f", &[7; 50_000]).await;
     let used = bench.quota.used();
     for action in [
@@ -195,11 +195,11 @@ async fn the_quota_stops_writes_and_reads_go_on() {
     {
         made += 1;
     }
-    assert!((1..25).contains(&made), "{made}");
+    assert_eq!(made, 2);
     // Replacing by as much is fine when full, and shrinking makes room.
     bench.write("f", &[8; 50_000]).await;
     bench.app("f", Action::SetLen(10), None).await.unwrap();
-    bench.write("h", &[1; 40_000]).await;
+    bench.write("h", &[1; 30_000]).await;
     assert_eq!(bench.quota.used(), bench.weighed());
     assert_eq!(bench.staged(), 0);
     assert_eq!(bench.vfs.used_bytes().await.unwrap(), bench.quota.used());

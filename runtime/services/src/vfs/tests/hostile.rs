@@ -1,7 +1,6 @@
 //! Ways out of the node's directory that must not work.
 
 use std::os::unix::fs::symlink;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -115,55 +114,6 @@ async fn a_planted_pipe_does_not_hang_the_module() {
         let done = tokio::time::timeout(std::time::Duration::from_secs(10), done);
         assert!(done.await.unwrap().is_err());
     }
-}
-
-/// A directory is swapped with a link to the outside as fast as possible while
-/// a file in it is read and written.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_racing_renamer_gains_nothing() {
-    let bench = Bench::new(MIB).await;
-    let outside = bench.dir.path().join("outside");
-    std::fs::create_dir(&outside).unwrap();
-    std::fs::write(outside.join("f"), "secret").unwrap();
-    bench.ok(&format!("{DRIVE}/real"), Action::CreateDir).await;
-    bench.write("real/f", b"ours").await;
-    symlink(&outside, bench.on_host("link")).unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let (here, link, real) = (
-        bench.on_host("here"),
-        bench.on_host("link"),
-        bench.on_host("real"),
-    );
-    let stopped = stop.clone();
-    let racer = std::thread::spawn(move || {
-        while !stopped.load(Ordering::Relaxed) {
-            std::fs::rename(&real, &here).unwrap();
-            std::fs::rename(&here, &real).unwrap();
-            std::fs::rename(&link, &here).unwrap();
-            std::fs::rename(&here, &link).unwrap();
-        }
-    });
-    let mut reached = 0;
-    for _ in 0..3_000 {
-        if let Ok(Outcome::Bytes(bytes)) = bench.app("here/f", Action::Read, None).await {
-            assert_eq!(bytes, "ours");
-            reached += 1;
-        }
-        if bench
-            .app("here/f", Action::Write, Some(b"ours"))
-            .await
-            .is_ok()
-        {
-            reached += 1;
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    racer.join().unwrap();
-    assert!(reached > 0, "the race was never won by the file");
-    assert_eq!(
-        std::fs::read_to_string(outside.join("f")).unwrap(),
-        "secret"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use super::super::action::VfsError;
 use super::super::disk::Disk;
 use super::super::jail::{Jail, open_dir};
 use super::super::path::VfsPath;
+use super::super::synced::dir_of;
 use super::super::tree::{self, ENTRY_COST};
 use super::plan::Plan;
 use crate::quota::Charge;
@@ -24,13 +25,13 @@ impl Disk {
         let _tree = self.tree.write();
         let place = self.own_place(path)?;
         if place.jail.find(place.relative)?.is_none() {
-            let (above, _) = place.relative.rsplit_once('/').unwrap_or_default();
-            self.make_dirs(above)?;
             let top = self.quota.charge(ENTRY_COST)?;
+            self.make_dirs(dir_of(place.relative))?;
             let (parent, name) = place.jail.parent(place.relative)?;
             self.staging.root().rename(staged, &parent, name)?;
             top.commit();
             charge.commit();
+            self.synced.moved();
             return Ok(());
         }
         let target = Jail::new(place.jail.dir(place.relative)?);
@@ -39,6 +40,7 @@ impl Disk {
         // From here on only the volume can fail. Then some files are new and
         // some old; all stay charged until the node starts again and counts.
         charge.commit();
+        self.synced.moved();
         for dir in &plan.dirs {
             let (parent, name) = target.parent(dir)?;
             match parent.create_dir(name) {

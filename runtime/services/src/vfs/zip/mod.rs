@@ -2,22 +2,23 @@
 //!
 //! An archive is planned first (names, kinds, sizes, overlaps, quota), unpacked
 //! as a stream into the staging directory, and only then put in place, so that
-//! one that turns out bad leaves nothing behind. Memory use does not depend on
-//! what the archive claims.
+//! one that turns out bad leaves nothing behind. Neither memory nor the work of
+//! reading its directory depends on what the archive claims.
 
 mod merge;
 mod plan;
+mod source;
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Read, Write};
 
 use bytes::Bytes;
-use zip::ZipArchive;
 
 use super::action::{Outcome, VfsError};
 use super::disk::Disk;
 use super::jail::{Jail, Open, open_dir};
 use super::path::VfsPath;
 use plan::{Plan, Planned};
+use source::Archive;
 
 /// Bytes unpacked at a time.
 const CHUNK: usize = 64 * 1024;
@@ -29,25 +30,51 @@ impl Disk {
         let plan = plan::plan(&mut archive, bytes.len() as u64, path)?;
         let charge = self.quota.charge(plan.cost())?;
 
-        let staged = self.staging_name();
-        self.staging.root().create_dir(&staged)?;
-        let done = open_dir(self.staging.root(), &staged)
-            .map_err(VfsError::from)
-            .and_then(|dir| unpack(&mut archive, &plan, &Jail::new(dir)))
-            .and_then(|()| self.merge(path, &staged, &plan, charge));
+        let staged = Staged::new(self)?;
+        let into = Jail::new(open_dir(self.staging.root(), &staged.name)?);
+        unpack(&mut archive, &plan, &into)?;
+        self.merge(path, &staged.name, &plan, charge)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Bytes that the archive `bytes` becomes at `path`, before anything is
+    /// unpacked.
+    pub(crate) fn unpacked_size(
+        &self,
+        path: &VfsPath,
+        bytes: Option<&Bytes>,
+    ) -> Result<u64, VfsError> {
+        self.own_place(path)?;
+        let bytes = bytes.ok_or(VfsError::NoBlob)?;
+        let plan = plan::plan(&mut plan::open(bytes)?, bytes.len() as u64, path)?;
+        Ok(plan.size())
+    }
+}
+
+/// A directory in the staging directory, gone with this at the latest.
+struct Staged<'a> {
+    disk: &'a Disk,
+    name: String,
+}
+
+impl<'a> Staged<'a> {
+    fn new(disk: &'a Disk) -> Result<Self, VfsError> {
+        let name = disk.staging_name();
+        disk.staging.root().create_dir(&name)?;
+        Ok(Self { disk, name })
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
         // Gone already if the whole directory took its place. What cannot be
         // removed now is cleared at the node's next start.
-        let _ = self.discard(&staged, false);
-        done.map(|()| Outcome::Done)
+        let _ = self.disk.discard(&self.name, false);
     }
 }
 
 /// Unpacks everything planned into `into`.
-fn unpack(
-    archive: &mut ZipArchive<Cursor<Bytes>>,
-    plan: &Plan,
-    into: &Jail,
-) -> Result<(), VfsError> {
+fn unpack(archive: &mut Archive, plan: &Plan, into: &Jail) -> Result<(), VfsError> {
     for dir in &plan.dirs {
         let (parent, name) = into.parent(dir)?;
         parent.create_dir(name)?;
@@ -60,7 +87,7 @@ fn unpack(
 }
 
 fn unpack_file(
-    archive: &mut ZipArchive<Cursor<Bytes>>,
+    archive: &mut Archive,
     planned: &Planned,
     into: &Jail,
     chunk: &mut [u8],
@@ -91,4 +118,4 @@ fn unpack_file(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,14 +1,13 @@
 //! What an archive will become, or why it is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Cursor;
 
 use bytes::Bytes;
-use zip::ZipArchive;
 
 use super::super::action::VfsError;
 use super::super::path::{MAX_DEPTH, MAX_PATH_BYTES, VfsPath, check_name};
 use super::super::tree::{ENTRY_COST, file_cost};
+use super::source::{self, Archive};
 
 /// Most entries of an archive.
 pub(super) const MAX_ENTRIES: usize = 10_000;
@@ -16,6 +15,10 @@ pub(super) const MAX_ENTRIES: usize = 10_000;
 pub(super) const MAX_RATIO: u64 = 100;
 /// Bytes allowed beyond the ratio, for small archives of repetitive files.
 pub(super) const RATIO_SLACK: u64 = 1 << 20;
+/// Most bytes of names, extra fields and comments in the archive's directory.
+const MAX_DIRECTORY: usize = 4 << 20;
+/// Most bytes of paths that it becomes.
+const MAX_NAMES: usize = 4 << 20;
 /// How an entry of the archive's directory begins.
 const DIRECTORY_ENTRY: &[u8; 4] = b"PK\x01\x02";
 
@@ -47,6 +50,12 @@ impl Plan {
         let dirs = ENTRY_COST.saturating_mul(self.dirs.len() as u64);
         files.fold(dirs, u64::saturating_add)
     }
+
+    /// Bytes of its files.
+    pub(super) fn size(&self) -> u64 {
+        let sizes = self.files.iter().map(|file| file.size);
+        sizes.fold(0, u64::saturating_add)
+    }
 }
 
 fn refuse(why: impl Into<String>) -> VfsError {
@@ -54,22 +63,63 @@ fn refuse(why: impl Into<String>) -> VfsError {
 }
 
 /// Reads the archive's directory.
-pub(super) fn open(bytes: &Bytes) -> Result<ZipArchive<Cursor<Bytes>>, VfsError> {
-    // The directory is read into memory as a whole: look at its size first.
-    // Archives within this one may have as many entries again.
-    let entries = bytes
-        .windows(DIRECTORY_ENTRY.len())
-        .filter(|window| window == DIRECTORY_ENTRY)
-        .count();
-    if entries > 2 * MAX_ENTRIES {
-        return Err(too_many());
-    }
-    let archive = ZipArchive::new(Cursor::new(bytes.clone()))
-        .map_err(|error| refuse(format!("it is no zip archive: {error}")))?;
+pub(super) fn open(bytes: &Bytes) -> Result<Archive, VfsError> {
+    check_directory(bytes)?;
+    let archive =
+        source::open(bytes).map_err(|error| refuse(format!("it is no zip archive: {error}")))?;
     if archive.len() > MAX_ENTRIES {
         return Err(too_many());
     }
+    // Of entries with one name the reader shows the last. Which of them was
+    // looked at by whoever made or checked the archive nobody can say.
+    if directory_len(bytes, archive.central_directory_start()) != archive.len() {
+        return Err(refuse(
+            "a name is there twice, or its directory is longer than it says",
+        ));
+    }
     Ok(archive)
+}
+
+/// The directory is read into memory as a whole: looks at its size first.
+/// Archives within this one may have as many entries again.
+fn check_directory(bytes: &[u8]) -> Result<(), VfsError> {
+    let windows = bytes.windows(DIRECTORY_ENTRY.len()).enumerate();
+    let (mut entries, mut size) = (0, 0);
+    for (at, _) in windows.filter(|(_, window)| window == DIRECTORY_ENTRY) {
+        entries += 1;
+        size += variable_len(&bytes[at..]);
+        if entries > 2 * MAX_ENTRIES {
+            return Err(too_many());
+        }
+        if size > MAX_DIRECTORY {
+            return Err(refuse(format!(
+                "the names and comments of its entries take more than {MAX_DIRECTORY} bytes"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Entries one after the other from `start` on.
+fn directory_len(bytes: &[u8], start: u64) -> usize {
+    /// Bytes of an entry before its name.
+    const FIXED: usize = 46;
+    let mut rest = usize::try_from(start).ok().and_then(|at| bytes.get(at..));
+    let mut count = 0;
+    while let Some(entry) = rest.filter(|rest| rest.starts_with(DIRECTORY_ENTRY)) {
+        count += 1;
+        rest = entry.get(FIXED + variable_len(entry)..);
+    }
+    count
+}
+
+/// Bytes of name, extra field and comment of the directory's `entry`.
+fn variable_len(entry: &[u8]) -> usize {
+    let length = |at: usize| match entry.get(at..at + 2) {
+        Some(&[low, high]) => usize::from(u16::from_le_bytes([low, high])),
+        _ => 0,
+    };
+    [28, 30, 32].map(length).iter().sum()
 }
 
 fn too_many() -> VfsError {
@@ -77,66 +127,49 @@ fn too_many() -> VfsError {
 }
 
 /// Plans `archive`, of `packed` bytes, for the directory `target`.
-pub(super) fn plan(
-    archive: &mut ZipArchive<Cursor<Bytes>>,
-    packed: u64,
-    target: &VfsPath,
-) -> Result<Plan, VfsError> {
+pub(super) fn plan(archive: &mut Archive, packed: u64, target: &VfsPath) -> Result<Plan, VfsError> {
     let mut plan = Plan::default();
     let mut paths = BTreeSet::new();
     let mut extents = BTreeMap::new();
-    let mut total = 0_u64;
+    let mut names = 0;
     for index in 0..archive.len() {
         let entry = archive
             .by_index_raw(index)
             .map_err(|error| refuse(format!("entry {index}: {error}")))?;
-        let name = entry.name().to_owned();
-        let shown: String = name
-            .chars()
-            .take(80)
-            .flat_map(char::escape_default)
-            .collect();
-        let bad = |why: &str| refuse(format!("`{shown}` {why}"));
+        let shown: String = entry.name().chars().take(80).collect();
+        let bad = |why: &str| refuse(format!("`{}` {why}", shown.escape_default()));
 
-        let start = entry.header_start();
-        let extent = HEADER + name.len() as u64 + entry.compressed_size();
-        if extents
-            .insert(start, start.saturating_add(extent))
-            .is_some()
-        {
+        // Known since the entry's own header was read.
+        let data = entry.data_start().unwrap_or(entry.header_start());
+        let end = data.saturating_add(entry.compressed_size());
+        if extents.insert(entry.header_start(), end).is_some() {
             return Err(bad("overlaps another entry"));
         }
         check_kind(entry.unix_mode(), entry.is_dir()).map_err(&bad)?;
         if entry.encrypted() {
             return Err(bad("is encrypted"));
         }
-        let Some(path) = normal(&name) else {
-            return Err(bad(
-                "has a name that leads out of the archive or is no name",
-            ));
+        let path = match normal(entry.name()) {
+            Some(path) if !path.is_empty() => path,
+            Some(_) if entry.is_dir() => continue,
+            _ => return Err(bad("has a name that leads out or is no name")),
         };
-        if path.is_empty() && entry.is_dir() {
-            continue;
-        }
-        let depth = path.split('/').count();
-        if target.depth() + depth > MAX_DEPTH
-            || target.as_str().len() + 1 + path.len() > MAX_PATH_BYTES
-        {
-            return Err(bad("is too deep or too long a path"));
-        }
-        add_parents(&mut plan.dirs, &path);
+        check_reach(target, &path).map_err(&bad)?;
+        names += path.len() + add_parents(&mut plan.dirs, &path);
         if entry.is_dir() {
             plan.dirs.insert(path);
-            continue;
-        }
-        if !paths.insert(path.clone()) {
+        } else if paths.insert(path.clone()) {
+            let size = entry.size();
+            plan.files.push(Planned { index, path, size });
+        } else {
             return Err(bad("is there twice"));
         }
-        let size = entry.size();
-        total = total.saturating_add(size);
-        plan.files.push(Planned { index, path, size });
+        if names > MAX_NAMES || plan.dirs.len() + plan.files.len() > 2 * MAX_ENTRIES {
+            return Err(refuse("it would make too many directories"));
+        }
     }
     check_extents(&extents)?;
+    let total = plan.size();
     if total > packed.saturating_mul(MAX_RATIO).saturating_add(RATIO_SLACK) {
         return Err(refuse(format!(
             "it unpacks to {total} bytes, more than {MAX_RATIO} times its size"
@@ -148,8 +181,15 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// Fixed part of what precedes an entry's data.
-const HEADER: u64 = 30;
+/// Whether `path` beneath `target` can be reached by a path.
+fn check_reach(target: &VfsPath, path: &str) -> Result<(), &'static str> {
+    let depth = target.depth() + path.split('/').count();
+    let length = target.as_str().len() + 1 + path.len();
+    if depth > MAX_DEPTH || length > MAX_PATH_BYTES {
+        return Err("is too deep or too long a path");
+    }
+    Ok(())
+}
 
 /// Whether the entry is a plain file or directory; links and devices are not.
 fn check_kind(mode: Option<u32>, is_dir: bool) -> Result<(), &'static str> {
@@ -183,14 +223,18 @@ fn normal(name: &str) -> Option<String> {
     Some(path)
 }
 
-fn add_parents(dirs: &mut BTreeSet<String>, path: &str) {
+/// Adds the directories above `path`; the bytes of the names that are new.
+fn add_parents(dirs: &mut BTreeSet<String>, path: &str) -> usize {
+    let mut added = 0;
     let mut rest = path;
     while let Some((parent, _)) = rest.rsplit_once('/') {
         if !dirs.insert(parent.to_owned()) {
-            return;
+            break;
         }
+        added += parent.len();
         rest = parent;
     }
+    added
 }
 
 /// Whether no entry's data reaches into the next.

@@ -1,4 +1,4 @@
-use std::io::Write as _;
+use std::io::{Cursor, Write as _};
 
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -7,6 +7,9 @@ use super::super::Action;
 use super::super::tests::bench::{Bench, DRIVE};
 use super::plan::{MAX_ENTRIES, MAX_RATIO};
 use super::*;
+
+mod corpus;
+pub(crate) mod raw;
 
 const MIB: u64 = 1 << 20;
 

@@ -25,6 +25,7 @@ mod requests;
 mod rights;
 mod spawning;
 mod states;
+mod storage;
 mod subject;
 mod table;
 mod waiting;
@@ -94,6 +95,18 @@ impl Node {
         node
     }
 
+    /// The same, where the app may use the modules that store, and with a
+    /// process of each build in another package.
+    async fn of_stores(host: &Host, label: &'static str) -> Self {
+        let node = Self::create(host, label).await;
+        node.kit.install(&package::storing()).await;
+        for subject in node.subjects() {
+            subject.wait_until_it_runs().await;
+        }
+        node.kit.install(&package::strangers()).await;
+        node
+    }
+
     /// The columns of the node `alice`.
     pub fn subjects(&self) -> [Subject; COLUMNS.len()] {
         COLUMNS.each_ref().map(|column| Subject {
@@ -128,28 +141,30 @@ async fn every_edition_behaves_as_its_interface_says() {
         names::ROWS,
     ];
     let mut table = Table::new(COLUMNS.map(|column| column.edition));
-    // Editions side by side, the rows of each one after the other.
-    let columns = join_all(subjects.iter().map(async |subject| {
-        let mut cells = Vec::new();
-        for (_, check) in groups.iter().copied().flatten() {
-            cells.push(check(subject).await);
-        }
-        cells
-    }))
-    .await;
-    table.add(groups.iter().copied().flatten(), columns);
+    look(&mut table, &subjects, &groups).await;
 
     // What outlives the node.
     node.api.act("/nodes/alice/hibernate").await;
     node.api.wait_for_status("alice", "hibernated").await;
+    look(&mut table, &subjects, &[states::ROWS_AFTER_A_WAKE]).await;
+    table.finish();
+}
+
+/// Looks at the behaviours of each column: editions side by side, the rows of
+/// each one after the other.
+async fn look(
+    table: &mut Table<{ COLUMNS.len() }>,
+    subjects: &[Subject],
+    groups: &[&'static [Row]],
+) {
+    let rows = || groups.iter().copied().flatten();
     let columns = join_all(subjects.iter().map(async |subject| {
         let mut cells = Vec::new();
-        for (_, check) in states::ROWS_AFTER_A_WAKE {
+        for (_, check) in rows() {
             cells.push(check(subject).await);
         }
         cells
     }))
     .await;
-    table.add(states::ROWS_AFTER_A_WAKE.iter(), columns);
-    table.finish();
+    table.add(rows(), columns);
 }

@@ -49,6 +49,18 @@ fn package(id: &str, manifest: &[Value]) -> Package {
     }
 }
 
+/// The modules that store, and what else is asked about stores. They answer
+/// those who let them.
+fn stores(column: &Column) -> [&'static str; 4] {
+    let fd_manager = if column.newer {
+        "fd-manager:distro:sys"
+    } else {
+        "fd_manager:distro:sys"
+    };
+    let [kv, sqlite, timer] = ["kv:distro:sys", "sqlite:distro:sys", "timer:distro:sys"];
+    [kv, sqlite, timer, fd_manager]
+}
+
 /// One process; `asks` are rights beyond those that all need.
 fn process(column: &Column, name: &str, asks: &[String]) -> Value {
     let mut requests = vec![json!(column.server), json!("vfs:distro:sys")];
@@ -64,8 +76,44 @@ fn process(column: &Column, name: &str, asks: &[String]) -> Value {
     })
 }
 
+/// Lets a process and the modules that store message each other.
+fn let_store(column: &Column, entry: &mut Value) {
+    for side in ["request_capabilities", "grant_capabilities"] {
+        if let Some(listed) = entry[side].as_array_mut() {
+            listed.extend(stores(column).map(|module| json!(module)));
+        }
+    }
+}
+
 /// Six processes of every column: see [`super::subject::Subject`].
 pub fn conformance() -> Package {
+    package("conformance:test.dev", &six_of_each())
+}
+
+/// The same, and they may use the modules that store.
+pub fn storing() -> Package {
+    let mut manifest = six_of_each();
+    for (at, entry) in manifest.iter_mut().enumerate() {
+        let_store(&COLUMNS[at / 6], entry);
+    }
+    package("conformance:test.dev", &manifest)
+}
+
+/// One process of every column in a package of its own, which anybody may
+/// message and which may use the modules that store.
+pub fn strangers() -> Package {
+    let mut manifest = Vec::new();
+    for column in &COLUMNS {
+        let a = format!("{}:conformance:test.dev", column.process);
+        let mut entry = process(column, column.process, &[a]);
+        let_store(column, &mut entry);
+        entry["public"] = json!(true);
+        manifest.push(entry);
+    }
+    package("strangers:test.dev", &manifest)
+}
+
+fn six_of_each() -> Vec<Value> {
     let mut manifest = Vec::new();
     for column in &COLUMNS {
         let prefix = column.process;
@@ -81,5 +129,5 @@ pub fn conformance() -> Package {
         let kernel = [asks.as_slice(), &["kernel:distro:sys".to_owned()]].concat();
         manifest.push(process(column, &format!("{prefix}-admin"), &kernel));
     }
-    package("conformance:test.dev", &manifest)
+    manifest
 }

@@ -2,111 +2,13 @@
 //! nothing that was acknowledged is lost, and once there is room it goes on by
 //! itself.
 
-use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::support::SmallDisk;
 use super::{Api, Host, Kit, PATIENCE, Postgres, Ssh, eventually, test_package};
 
 const COUNT: &str = "/counter:counter:tester.dev/api";
-const MIB: usize = 1 << 20;
-/// Room for a host with a few nodes.
-const DISK_MIB: usize = 256;
-
-/// A small disk, mounted as long as it lives.
-struct SmallDisk {
-    /// The host's directory, which goes with it.
-    home: PathBuf,
-    /// Its data directory: its log, beside it, is on another disk.
-    mounted: PathBuf,
-    _image: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    /// Mounts one for a host in `host_home`: a file system in a file or, where
-    /// there are no loop devices, in memory. `None` without the rights to mount.
-    fn mount(host_home: &Path) -> Option<Self> {
-        if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
-            return None;
-        }
-        let place = host_home.join("data");
-        std::fs::create_dir(&place).unwrap();
-        let home = tempfile::tempdir().unwrap();
-        let image = home.path().join("image");
-        let file = File::create(&image).unwrap();
-        file.set_len((DISK_MIB * MIB) as u64).unwrap();
-        // None of it is kept back for root, who fills it.
-        let made = ran(Command::new("mkfs.ext4")
-            .args(["-q", "-m", "0"])
-            .arg(&image));
-        let mut looped = Command::new("mount");
-        looped.args(["-o", "loop"]).arg(&image).arg(&place);
-        let mut in_memory = Command::new("mount");
-        in_memory
-            .args(["-t", "tmpfs", "-o", &format!("size={DISK_MIB}m"), "tmpfs"])
-            .arg(&place);
-        let mounted = (made && ran(&mut looped)) || ran(&mut in_memory);
-        if !mounted {
-            return None;
-        }
-        for path in [host_home, place.as_path()] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        Some(Self {
-            home: host_home.to_owned(),
-            mounted: place,
-            _image: home,
-        })
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.mounted.join("filler")
-    }
-
-    /// Leaves not a block.
-    fn fill(&self) {
-        let mut filler = File::options()
-            .create(true)
-            .append(true)
-            .open(self.filler())
-            .unwrap();
-        // Large pieces first, so that it is soon done.
-        for size in [MIB, 4096] {
-            let piece = vec![1_u8; size];
-            loop {
-                match filler.write_all(&piece).and_then(|()| filler.sync_data()) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::StorageFull => break,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        }
-    }
-
-    /// Makes room again.
-    fn clear(&self) {
-        std::fs::remove_file(self.filler()).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: whatever still has a file open there keeps only that.
-        ran(Command::new("umount").arg("-l").arg(&self.mounted));
-        // The host could not remove what was mounted.
-        let _ = std::fs::remove_dir_all(&self.home);
-    }
-}
-
-fn ran(command: &mut Command) -> bool {
-    let output = command.output();
-    output.is_ok_and(|output| output.status.success())
-}
 
 /// What the app says: the count, or the status.
 async fn count(api: &Api, method: Method, label: &str) -> Result<u64, StatusCode> {

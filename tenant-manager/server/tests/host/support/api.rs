@@ -248,6 +248,20 @@ impl Api {
         Some((status, answer.text().await.ok()?))
     }
 
+    /// POST to a node of a host that may be killed meanwhile.
+    pub async fn try_post(
+        &self,
+        host: &str,
+        path: &str,
+        body: &str,
+    ) -> Option<(StatusCode, String)> {
+        let request = self.client.post(format!("http://{}{path}", self.address));
+        let request = request.header("host", host).body(body.to_owned());
+        let answer = request.send().await.ok()?;
+        let status = answer.status();
+        Some((status, answer.text().await.ok()?))
+    }
+
     /// GET from a node through the proxy.
     pub async fn node_get(&self, host: &str, path: &str) -> (StatusCode, String) {
         let answer = self.node(Method::GET, host, path, "").await;

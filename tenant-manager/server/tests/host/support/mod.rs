@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod database;
+pub mod disk;
 pub mod footprint;
 pub mod kit;
 pub mod load;
@@ -13,6 +14,7 @@ pub mod visitor;
 
 pub use api::{Api, json};
 pub use database::{Database, Postgres};
+pub use disk::SmallDisk;
 pub use footprint::Footprint;
 pub use kit::{Kit, test_package};
 pub use load::Load;

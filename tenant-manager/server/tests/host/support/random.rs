@@ -18,6 +18,11 @@ impl Random {
         Self(seed)
     }
 
+    /// Another generator, whose choices this one decides.
+    pub fn fork(&mut self) -> Self {
+        Self(self.below(usize::MAX) as u64)
+    }
+
     /// A number below `bound`, by SplitMix64.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

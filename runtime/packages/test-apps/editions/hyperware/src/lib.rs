@@ -15,6 +15,10 @@ mod probe;
 mod said;
 #[path = "../../common/script.rs"]
 mod script;
+#[path = "../../common/stores.rs"]
+mod stores;
+#[path = "../../common/vfs_0_9.rs"]
+mod vfs;
 
 pub(crate) use ::lib;
 pub(crate) use ::lib::hyperware::process::standard as raw;

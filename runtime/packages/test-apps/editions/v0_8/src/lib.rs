@@ -13,6 +13,10 @@ mod probe;
 mod said;
 #[path = "../../common/script.rs"]
 mod script;
+#[path = "../../common/stores.rs"]
+mod stores;
+#[path = "../../common/vfs_0_8.rs"]
+mod vfs;
 
 pub(crate) use ::lib;
 pub(crate) use ::lib::kinode::process::standard as raw;

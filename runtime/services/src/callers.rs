@@ -7,12 +7,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use lifecycle::TaskKind;
-use node_types::{KernelMessage, Message, ProcessId};
+use async_trait::async_trait;
+use lifecycle::{TaskKind, Tasks};
+use node_types::{KernelMessage, Message, NodeName, ProcessId};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Vfs;
 use crate::Inbox;
 
 /// What may wait in all queues together.
@@ -24,6 +24,24 @@ const UNIT: usize = 1 << 10;
 
 /// A request and its share of the bound.
 type Waiting = (KernelMessage, OwnedSemaphorePermit);
+
+/// A module that serves its callers side by side.
+#[async_trait]
+pub(crate) trait Serve: Send + Sync + 'static {
+    /// The module's node: messages of others are dropped.
+    fn node(&self) -> &NodeName;
+
+    /// The tasks that serving is done in.
+    fn tasks(&self) -> &Tasks;
+
+    /// Serves a request if that takes no waiting, else gives it back.
+    fn serve_now(&self, message: KernelMessage) -> Option<KernelMessage> {
+        Some(message)
+    }
+
+    /// Serves a request to its end.
+    async fn serve(&self, message: KernelMessage);
+}
 
 /// Queues of callers that have a task at work on them.
 #[derive(Debug, Default)]
@@ -45,6 +63,11 @@ impl Callers {
         }
     }
 
+    /// Whether a request of the caller is under way.
+    fn serves(&self, caller: &ProcessId) -> bool {
+        self.0.lock().contains_key(caller)
+    }
+
     /// Drops what waits.
     fn clear(&self) {
         self.0.lock().clear();
@@ -63,11 +86,12 @@ impl Callers {
 
 /// Serves `inbox` until it closes and what was taken from it is done, or until
 /// the module's tasks are cancelled; then only what is under way is finished.
-pub(super) async fn run(vfs: Arc<Vfs>, mut inbox: Inbox) {
+/// `task` is what the tasks are called.
+pub(crate) async fn run<S: Serve>(served: Arc<S>, task: &'static str, mut inbox: Inbox) {
     let all = (WAITING_BYTES / UNIT) as u32;
     let room = Arc::new(Semaphore::new(all as usize));
     let callers = Arc::new(Callers::default());
-    let cancelled = vfs.tasks.token().clone();
+    let cancelled = served.tasks().token().clone();
     loop {
         let received = tokio::select! {
             biased;
@@ -77,10 +101,18 @@ pub(super) async fn run(vfs: Arc<Vfs>, mut inbox: Inbox) {
         let Some((message, _)) = received else {
             break;
         };
-        let ours = message.source.node == vfs.us.node;
+        let ours = message.source.node == *served.node();
         if !ours || !matches!(message.message, Message::Request(_)) {
             continue;
         }
+        let message = if callers.serves(&message.source.process) {
+            message
+        } else {
+            match served.serve_now(message) {
+                Some(message) => message,
+                None => continue,
+            }
+        };
         let units = message.cost().max(LEAST_BYTES).div_ceil(UNIT);
         let units = u32::try_from(units).map_or(all, |units| units.min(all));
         let share = tokio::select! {
@@ -93,15 +125,14 @@ pub(super) async fn run(vfs: Arc<Vfs>, mut inbox: Inbox) {
         };
         let caller = message.source.process.clone();
         if callers.push(&caller, (message, share)) {
-            let (vfs, callers) = (vfs.clone(), callers.clone());
-            vfs.tasks
-                .clone()
-                .spawn(TaskKind::graceful("vfs-caller"), async move {
-                    while let Some((message, share)) = callers.next(&caller) {
-                        vfs.handle(message).await;
-                        drop(share);
-                    }
-                });
+            let (served, callers) = (served.clone(), callers.clone());
+            let tasks = served.tasks().clone();
+            tasks.spawn(TaskKind::graceful(task), async move {
+                while let Some((message, share)) = callers.next(&caller) {
+                    served.serve(message).await;
+                    drop(share);
+                }
+            });
         }
     }
     if cancelled.is_cancelled() {

@@ -1,0 +1,4 @@
+mod actions;
+mod bench;
+mod refusals;
+mod running;
