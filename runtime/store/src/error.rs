@@ -37,6 +37,11 @@ impl StoreError {
     }
 }
 
+/// How RocksDB says that its log failed before. Of a volume without room it says
+/// so until it has made a new log; any other failure was told, and is fatal, the
+/// first time.
+const FAILED_BEFORE: &str = "Writer has previous error";
+
 /// How RocksDB says that another has its lock file: another process, or this.
 const LOCKED: [&str; 2] = ["While lock file", "lock hold by current process"];
 
@@ -50,7 +55,8 @@ impl From<rocksdb::Error> for StoreError {
 impl StoreError {
     fn classify(kind: &ErrorKind, text: String) -> Self {
         // RocksDB hands the errno on as text only.
-        if text.contains("No space left") || text.contains("Disk quota exceeded") {
+        let full = ["No space left", "Disk quota exceeded", FAILED_BEFORE];
+        if full.iter().any(|part| text.contains(part)) {
             return Self::Full;
         }
         match kind {
@@ -76,6 +82,7 @@ mod tests {
         let full = io("IO error: No space left on device: While appending to file: /x/1.log");
         assert_eq!(full, StoreError::Full);
         assert!(!full.is_fatal());
+        assert_eq!(io("IO error: Writer has previous error."), StoreError::Full);
         let disk = io("IO error: While fsync: /locks/1.log: Input/output error");
         assert!(matches!(disk, StoreError::Disk(_)) && disk.is_fatal());
         let locked = io("IO error: While lock file: /x/LOCK: Resource temporarily unavailable");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lifecycle::{Gate, GateGuard, TaskKind, Tasks};
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// one in hand.
     pub(crate) bulk: Semaphore,
     failed: CancellationToken,
+    /// A write found no room, and none has succeeded since.
+    full: AtomicBool,
 }
 
 /// Shared syncs, counted.
@@ -89,6 +92,9 @@ impl Shared {
 
     /// Notes a failure of the volume on its way to the caller.
     pub(crate) fn watch<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Full) = &result {
+            self.full.store(true, Ordering::Release);
+        }
         if let Err(error) = &result
             && error.is_fatal()
             && !self.failed.is_cancelled()
@@ -100,12 +106,29 @@ impl Shared {
     }
 
     pub(crate) fn written(&self) {
+        self.full.store(false, Ordering::Release);
         self.dirty.notify_one();
+    }
+
+    /// Syncs the log. Not of a volume without room: RocksDB takes the failure
+    /// for one that it cannot recover from, whereas after the failed write alone
+    /// it goes on by itself once there is room, with everything in its tables.
+    pub(crate) fn flush(&self, db: &DB) -> Result<(), StoreError> {
+        if self.full.load(Ordering::Acquire) {
+            return Err(StoreError::Full);
+        }
+        Ok(db.flush_wal(true)?)
+    }
+
+    /// [`Self::flush`] off the async threads.
+    async fn flushed(self: &Arc<Self>) -> Result<(), StoreError> {
+        let shared = self.clone();
+        self.blocking(move |db| shared.flush(db)).await
     }
 
     /// Waits for the next shared sync, so that those who ask often do not make
     /// the disk sync often.
-    pub(crate) async fn synced(&self) -> Result<(), StoreError> {
+    pub(crate) async fn synced(self: &Arc<Self>) -> Result<(), StoreError> {
         let mut rounds = self.rounds.subscribe();
         // One that has begun may miss what was just written.
         let wanted = rounds.borrow().begun + 1;
@@ -115,7 +138,7 @@ impl Shared {
             let reached = rounds.wait_for(|rounds| rounds.ended >= wanted).await;
             reached.map(|rounds| rounds.failure.clone())
         };
-        self.written();
+        self.dirty.notify_one();
         let ended = tokio::select! {
             ended = ended => Some(ended),
             () = self.tasks.token().cancelled() => None,
@@ -125,7 +148,7 @@ impl Shared {
             Some(Ok(Some(failure))) => Err(failure),
             Some(Err(_)) => Err(StoreError::Closed),
             // There may be no further round.
-            None => self.blocking(|db| Ok(db.flush_wal(true)?)).await,
+            None => self.flushed().await,
         }
     }
 }
@@ -147,6 +170,7 @@ impl HostStore {
             rounds: watch::Sender::default(),
             bulk: Semaphore::new(BULK_WRITES),
             failed: CancellationToken::new(),
+            full: AtomicBool::new(false),
         });
         tasks.spawn(
             TaskKind::graceful("store-sync"),
@@ -198,6 +222,7 @@ impl HostStore {
             held.push(account.lock_owned().await);
         }
         let (from, to) = range_of(tenant, incarnation);
+        let shared = self.0.clone();
         self.0
             .blocking(move |db| {
                 let mut batch = WriteBatch::default();
@@ -209,7 +234,7 @@ impl HostStore {
                 // Frees what lies in files of this range alone; the rest goes
                 // with compaction.
                 db.delete_file_in_range(&from, &to)?;
-                db.flush_wal(true)?;
+                shared.flush(db)?;
                 for account in &mut held {
                     **account = None;
                 }
@@ -223,7 +248,7 @@ impl HostStore {
     /// # Errors
     /// [`StoreError::Closed`] or [`StoreError::Disk`].
     pub async fn sync(&self) -> Result<(), StoreError> {
-        self.0.blocking(|db| Ok(db.flush_wal(true)?)).await
+        self.0.flushed().await
     }
 
     /// Waits until the volume fails in a way after which the host should exit.
@@ -244,12 +269,13 @@ impl HostStore {
         let Some(db) = self.0.db.take() else {
             return Ok(());
         };
+        let shared = self.0.clone();
         self.0
             .off_thread(move || {
-                let synced = db.flush_wal(true);
+                let synced = shared.flush(&db);
                 db.cancel_all_background_work(true);
                 drop(db);
-                Ok(synced?)
+                synced
             })
             .await
     }
@@ -268,7 +294,7 @@ async fn sync_loop(shared: Arc<Shared>, cancelled: CancellationToken) {
             }
         }
         shared.rounds.send_modify(|rounds| rounds.begun += 1);
-        let synced = shared.blocking(|db| Ok(db.flush_wal(true)?)).await;
+        let synced = shared.flushed().await;
         shared.rounds.send_modify(|rounds| {
             rounds.ended = rounds.begun;
             rounds.failure = synced.clone().err();

@@ -363,8 +363,9 @@ impl Databases {
     async fn free_files(&self, removed: Removed) -> Result<(), StoreError> {
         let from = self.owner.entry_key(removed.number, b"")?;
         let to = end_of(&from);
+        let shared = self.shared.clone();
         let free = self.shared.blocking(move |db| {
-            db.flush_wal(true)?;
+            shared.flush(db)?;
             Ok(db.delete_file_in_range(&from, &to)?)
         });
         free.await

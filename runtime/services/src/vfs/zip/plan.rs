@@ -16,9 +16,9 @@ pub(super) const MAX_RATIO: u64 = 100;
 /// Bytes allowed beyond the ratio, for small archives of repetitive files.
 pub(super) const RATIO_SLACK: u64 = 1 << 20;
 /// Most bytes of names, extra fields and comments in the archive's directory.
-const MAX_DIRECTORY: usize = 4 << 20;
+const MAX_DIRECTORY: usize = 3 << 20;
 /// Most bytes of paths that it becomes.
-const MAX_NAMES: usize = 4 << 20;
+const MAX_NAMES: usize = 2 << 20;
 /// How an entry of the archive's directory begins.
 const DIRECTORY_ENTRY: &[u8; 4] = b"PK\x01\x02";
 
