@@ -111,7 +111,7 @@ async fn assemble(
     enter_distro(host, &mut table);
     table.prune_dangling();
 
-    let quota = stores::quota(&spec.limits);
+    let quota = stores::quota(&spec.limits, tasks);
     let network = Network::new(
         spec.name.clone(),
         &spec.secrets.networking_key,
@@ -135,7 +135,7 @@ async fn assemble(
     });
     let port: Arc<dyn KernelPort> = kernel.clone();
     let stores = Stores::open(host, &spec, &port, &kernel.states, &quota, tasks).await?;
-    stores.count(&kernel.states, bed.counted(), tasks);
+    stores.count(&kernel.states, quota.clone(), bed.counted(), tasks);
     let signed_out = http_server::SignedOut::load(keyspace.clone())
         .await
         .map_err(|error| storage(&error))?;

@@ -15,6 +15,7 @@ use node_api::{
 };
 use node_engine::{Component, Engine, PrepareError};
 use node_services::http_server::HASHING_PERMITS;
+use node_services::sqlite::CONCURRENT_ON_HOST;
 use node_services::vfs::Overlays;
 use node_store::{Due, HostStore};
 use node_types::ProcessId;
@@ -60,6 +61,8 @@ pub struct Launcher {
     pub(crate) logs: Arc<LogFiles>,
     pub(crate) tasks: Tasks,
     pub(crate) hashing: Arc<Semaphore>,
+    /// Turns of SQL statements, of all nodes.
+    pub(crate) sql_turns: Arc<Semaphore>,
     pub(crate) tls: bool,
 }
 
@@ -116,6 +119,7 @@ impl Launcher {
             logs,
             tasks,
             hashing: Arc::new(Semaphore::new(HASHING_PERMITS)),
+            sql_turns: Arc::new(Semaphore::new(CONCURRENT_ON_HOST)),
             tls,
         }))
     }

@@ -84,6 +84,19 @@ impl Callers {
     }
 }
 
+/// A caller's queue while a task is at work on it. If that is dropped or panics,
+/// what waits is dropped too, and the next request finds another.
+struct Queue {
+    callers: Arc<Callers>,
+    caller: ProcessId,
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.callers.0.lock().remove(&self.caller);
+    }
+}
+
 /// Serves `inbox` until it closes and what was taken from it is done, or until
 /// the module's tasks are cancelled; then only what is under way is finished.
 /// `task` is what the tasks are called.
@@ -128,7 +141,8 @@ pub(crate) async fn run<S: Serve>(served: Arc<S>, task: &'static str, mut inbox:
             let (served, callers) = (served.clone(), callers.clone());
             let tasks = served.tasks().clone();
             tasks.spawn(TaskKind::graceful(task), async move {
-                while let Some((message, share)) = callers.next(&caller) {
+                let queue = Queue { callers, caller };
+                while let Some((message, share)) = queue.callers.next(&queue.caller) {
                     served.serve(message).await;
                     drop(share);
                 }

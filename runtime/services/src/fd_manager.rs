@@ -1,6 +1,7 @@
 //! `fd-manager:distro:sys`: tells how much the node's modules may keep open.
 //!
-//! Owns how often each of them said that it had reached its limit. Invariants:
+//! Owns how often each of them said that it had reached its limit: ours close
+//! what was used least and say nothing, so that stays at one. Invariants:
 //! the limits are those that the modules keep by themselves, whatever is said
 //! here; nobody but a process of the node is answered. Published runtimes
 //! divide the host's descriptors among modules anew each hour; here a module's

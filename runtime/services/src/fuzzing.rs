@@ -1,5 +1,5 @@
-//! Ways for fuzzers into what reads the bytes of strangers. Not part of the
-//! host: nothing else calls it, and it owns nothing. What should not happen is
+//! Ways for fuzzers into what reads the bytes of strangers. Nothing else calls
+//! it, so that the host's binary has none of it; it owns nothing. What should not happen is
 //! told as a text.
 
 use bytes::Bytes;

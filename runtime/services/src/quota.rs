@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pace::Pace;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub use pace::WriteRate;
 
@@ -54,6 +56,10 @@ struct Budget {
     /// By store, in the order of [`Store`].
     by_store: [AtomicU64; 4],
     pace: Pace,
+    /// Whether what the node had at its boot is in `used`, of all stores.
+    counted: watch::Sender<bool>,
+    /// The node stops: nobody waits any more.
+    stopping: CancellationToken,
 }
 
 /// Bytes charged for a write under way: given back when dropped, unless
@@ -70,12 +76,24 @@ impl DiskQuota {
     /// likes; the handle for files.
     #[must_use]
     pub fn new(limit: u64) -> Arc<Self> {
-        Self::with_rate(limit, WriteRate::UNLIMITED)
+        Self::made(limit, WriteRate::UNLIMITED, true, CancellationToken::new())
     }
 
     /// The same, written at most at `rate`.
     #[must_use]
     pub fn with_rate(limit: u64, rate: WriteRate) -> Arc<Self> {
+        Self::made(limit, rate, true, CancellationToken::new())
+    }
+
+    /// The budget of a node that boots: who writes waits for
+    /// [`DiskQuota::counted`], since stores that are not counted yet look empty,
+    /// and for its turn; neither once the node is `stopping`.
+    #[must_use]
+    pub fn of_node(limit: u64, rate: WriteRate, stopping: CancellationToken) -> Arc<Self> {
+        Self::made(limit, rate, false, stopping)
+    }
+
+    fn made(limit: u64, rate: WriteRate, counted: bool, stopping: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             store: Store::Files,
             budget: Arc::new(Budget {
@@ -83,8 +101,15 @@ impl DiskQuota {
                 used: AtomicU64::new(0),
                 by_store: Default::default(),
                 pace: Pace::new(rate),
+                counted: watch::Sender::new(counted),
+                stopping,
             }),
         })
+    }
+
+    /// What the node has on disk is counted, or cannot be.
+    pub fn counted(&self) {
+        self.budget.counted.send_replace(true);
     }
 
     /// The handle of `store` on this budget.
@@ -132,20 +157,37 @@ impl DiskQuota {
         self.budget.pace.slowed()
     }
 
-    /// Waits until the node may write `bytes` more, at the rate of its plan.
-    /// Before the write.
+    /// Waits until all that the node has is counted.
+    ///
+    /// # Cancel-Safety
+    /// Safe.
+    pub async fn wait_until_counted(&self) {
+        let mut counted = self.budget.counted.subscribe();
+        tokio::select! {
+            // The sender is in `self`.
+            _ = counted.wait_for(|counted| *counted) => {}
+            () = self.budget.stopping.cancelled() => {}
+        }
+    }
+
+    /// Waits until the node may write `bytes` more, at the rate of its plan, and
+    /// until it is counted.
     ///
     /// # Cancel-Safety
     /// What was to be written counts as written.
     pub async fn pace(&self, bytes: u64) {
-        self.budget.pace.pass(bytes).await;
+        self.wait_until_counted().await;
+        tokio::select! {
+            () = self.budget.pace.pass(bytes) => {}
+            () = self.budget.stopping.cancelled() => {}
+        }
     }
 
     /// Whether the node may write `bytes` more at once; then they count as
     /// written.
     #[must_use]
     pub fn pace_now(&self, bytes: u64) -> bool {
-        self.budget.pace.pass_now(bytes)
+        *self.budget.counted.borrow() && self.budget.pace.pass_now(bytes)
     }
 
     /// Counts bytes found on disk, over the limit or not.
@@ -235,6 +277,21 @@ mod tests {
         quota.refund(1000);
         assert_eq!(quota.used(), 0);
         assert!(quota.charge(u64::MAX).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_writes_before_all_is_counted_or_waits_when_the_node_stops() {
+        let stopping = CancellationToken::new();
+        let quota = DiskQuota::of_node(100, WriteRate::per_second(10), stopping.clone());
+        assert!(!quota.pace_now(1));
+        let waits = tokio::time::timeout(std::time::Duration::from_secs(60), quota.pace(1));
+        assert!(waits.await.is_err());
+        quota.of(Store::Sqlite).counted();
+        assert!(quota.pace_now(1));
+        // Three hours at this rate.
+        let start = tokio::time::Instant::now();
+        let (_, ()) = tokio::join!(quota.pace(100_000), async { stopping.cancel() });
+        assert!(start.elapsed().is_zero());
     }
 
     #[test]

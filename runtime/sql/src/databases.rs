@@ -25,6 +25,9 @@ use crate::room::Room;
 use crate::unsynced::Unsynced;
 use crate::{DbId, Limits, NoRoom, Options, SqlError, Statement};
 
+/// Most databases of a node: each that was used is remembered, and a wake looks
+/// at the files of all.
+const MOST_DATABASES: usize = 1024;
 /// Bytes reserved for making a database: its first pages, its log and the
 /// index of that.
 const NEW: u64 = 64 << 10;
@@ -313,6 +316,11 @@ impl Databases {
         }
         if !create {
             return Err(SqlError::NoDb);
+        }
+        if shelf.known.len() >= MOST_DATABASES {
+            return Err(SqlError::Denied(format!(
+                "a node may have {MOST_DATABASES} databases: remove one, or keep more tables in one"
+            )));
         }
         let wanted = Limits::FLAT + NEW;
         let grant = Grant::take(&self.options.budget, wanted);

@@ -21,6 +21,8 @@ use crate::patterns::{self, Style};
 
 /// Longest pattern of LIKE and GLOB, like SQLite's.
 const LONGEST_PATTERN: usize = 50_000;
+/// Longest set of characters that is trimmed, bytes.
+const MOST_TRIMMED: usize = 4096;
 /// Most steps of a call that cannot be stopped; some seconds.
 const MOST_STEPS: u64 = 4_000_000_000;
 /// How SQLite marks a text as JSON.
@@ -289,6 +291,10 @@ fn trim(shared: &Shared, context: &Context<'_>, left: bool, right: bool) -> Resu
     } else {
         Cow::Borrowed(&b" "[..])
     };
+    // Each of its characters is kept apart, in memory that SQLite does not count.
+    if set.len() > MOST_TRIMMED {
+        return Err(failure(ffi::SQLITE_TOOBIG, None));
+    }
     let mut members = Vec::new();
     let mut at = 0;
     while let Some((_, end)) = patterns::character(&set, at) {

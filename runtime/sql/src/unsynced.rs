@@ -35,6 +35,9 @@ impl Log {
 pub(crate) struct Unsynced {
     logs: Mutex<Vec<Arc<Log>>>,
     directories: Mutex<BTreeSet<PathBuf>>,
+    /// Held by whoever syncs: who comes meanwhile finds nothing noted and must
+    /// not say that it is done before it is.
+    syncing: Mutex<()>,
 }
 
 impl Unsynced {
@@ -53,6 +56,7 @@ impl Unsynced {
 
     /// Makes everything noted durable. Whether there was anything.
     pub(crate) fn sync(&self) -> io::Result<bool> {
+        let _syncing = self.syncing.lock();
         let logs = std::mem::take(&mut *self.logs.lock());
         let directories = std::mem::take(&mut *self.directories.lock());
         let any = !logs.is_empty() || !directories.is_empty();

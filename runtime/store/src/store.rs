@@ -23,6 +23,11 @@ const SYNC_EVERY: Duration = Duration::from_millis(500);
 /// meanwhile.
 const BULK_WRITES: usize = 4;
 
+/// How long after a full disk was found it is looked at again.
+const FULL_AGAIN: Duration = Duration::from_secs(2);
+/// Shorter than any tenant's keys.
+const PROBE: &[u8] = b"room?";
+
 /// What all handles share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -118,6 +123,17 @@ impl Shared {
             return Err(StoreError::Full);
         }
         Ok(db.flush_wal(true)?)
+    }
+
+    /// Writes a key of nobody's, to find out whether there is room again: what
+    /// waits to be synced must not wait for a tenant to write. Then, or to try
+    /// again, there is another round.
+    async fn try_room(&self) {
+        let tried = self.blocking(|db| Ok(db.put(PROBE, [])?)).await;
+        if tried.is_ok() {
+            self.full.store(false, Ordering::Release);
+        }
+        self.dirty.notify_one();
     }
 
     /// [`Self::flush`] off the async threads.
@@ -302,6 +318,13 @@ async fn sync_loop(shared: Arc<Shared>, cancelled: CancellationToken) {
         match synced {
             Ok(()) => {}
             Err(StoreError::Closed) => return,
+            Err(StoreError::Full) => {
+                tracing::error!("the host's disk is full: what was written last is not synced");
+                tokio::select! {
+                    () = cancelled.cancelled() => {}
+                    () = tokio::time::sleep(FULL_AGAIN) => shared.try_room().await,
+                }
+            }
             Err(error) => tracing::error!("failed to sync the store: {error}"),
         }
     }

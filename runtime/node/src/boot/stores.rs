@@ -17,15 +17,17 @@ use crate::launcher::Launcher;
 use crate::usage::Counted;
 
 /// Largest result of one query, bytes.
-const RESULT_BYTES: u64 = 64 << 20;
+const RESULT_BYTES: u64 = 32 << 20;
+/// Most memory of one statement, bytes.
+const STATEMENT_BYTES: u64 = 32 << 20;
 
 /// The node's disk budget.
-pub(super) fn quota(limits: &NodeLimits) -> Arc<DiskQuota> {
+pub(super) fn quota(limits: &NodeLimits, tasks: &Tasks) -> Arc<DiskQuota> {
     let rate = match limits.disk_bytes_per_second {
         0 => WriteRate::UNLIMITED,
         bytes => WriteRate::per_second(bytes),
     };
-    DiskQuota::with_rate(limits.disk_bytes, rate)
+    DiskQuota::of_node(limits.disk_bytes, rate, tasks.token().clone())
 }
 
 /// All of them but state, which the kernel has too.
@@ -54,8 +56,10 @@ impl Stores {
                 quota: quota.of(Store::Sqlite),
                 limits: SqlLimits {
                     result_bytes: usize::try_from(largest).unwrap_or(usize::MAX),
+                    memory: STATEMENT_BYTES,
                     ..SqlLimits::default()
                 },
+                turns: host.sql_turns.clone(),
             },
             port.clone(),
             tasks.clone(),
@@ -64,13 +68,26 @@ impl Stores {
     }
 
     /// Counts in the background what they and `states` have on disk.
-    pub(super) fn count(&self, states: &StateStore, counted: Counted, tasks: &Tasks) {
+    /// Whoever writes waits for it, or for its failure: then each store counts
+    /// itself before its first change, and says why it cannot.
+    pub(super) fn count(
+        &self,
+        states: &StateStore,
+        quota: Arc<DiskQuota>,
+        counted: Counted,
+        tasks: &Tasks,
+    ) {
         let (vfs, sqlite, states) = (self.vfs.clone(), self.sqlite.clone(), states.clone());
         counted.begin(tasks, async move {
-            let text = |error: &dyn std::fmt::Display| error.to_string();
-            vfs.used_bytes().await.map_err(|error| text(&error))?;
-            states.count().await.map_err(|error| text(&error))?;
-            sqlite.count().await.map_err(|error| text(&error))
+            let all = async {
+                let text = |error: &dyn std::fmt::Display| error.to_string();
+                vfs.used_bytes().await.map_err(|error| text(&error))?;
+                states.count().await.map_err(|error| text(&error))?;
+                sqlite.count().await.map_err(|error| text(&error))
+            };
+            let done = all.await;
+            quota.counted();
+            done
         });
     }
 }

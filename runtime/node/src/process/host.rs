@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use lifecycle::TaskKind;
 use node_engine::{
     GuestMeter, HostTrap, OutgoingRequest, ProcessHost, Received, SpawnChild, SpawnError, TempDrive,
 };
@@ -16,10 +17,12 @@ use node_kernel::{
     names_databases_alone,
 };
 use node_services::state::StateError;
+use node_store::StoreError;
 use node_types::{
     Address, Blob, Capability, Edition, KernelMessage, Message, MessageId, OnExit, ProcessId,
     Request, Response, SendError,
 };
+use tokio::sync::oneshot;
 
 use super::WasmProcess;
 use super::inbox::{Inbox, Next};
@@ -31,6 +34,8 @@ use crate::readiness::Starting;
 
 /// Complaints about one call; the rest would say the same.
 const MOST_COMPLAINTS: usize = 4;
+/// State of more bytes may wait for the disk.
+const LARGE_STATE: usize = 8 << 10;
 /// See the module's documentation.
 pub(crate) struct Host {
     pub(super) kernel: Arc<Kernel>,
@@ -142,6 +147,28 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Saves the state of the process. What is large is saved by a task of its
+    /// own: were it dropped with a process that is killed, its bytes would be
+    /// written and not charged.
+    async fn keep(&self, state: Bytes) -> Result<(), StateError> {
+        let (states, process) = (self.kernel.states.clone(), self.our.process.clone());
+        if state.len() <= LARGE_STATE {
+            return states.set(&process, state).await;
+        }
+        let (done, saved) = oneshot::channel();
+        let save = async move {
+            // Nobody waits any more if the process was killed.
+            let _ = done.send(states.set(&process, state).await);
+        };
+        self.kernel
+            .tasks
+            .spawn(TaskKind::graceful("save state"), save);
+        let stopping = StateError::Store(StoreError::Closed);
+        saved.await.unwrap_or(Err(stopping))
+    }
+}
+
 impl Drop for Host {
     /// With the life end its requests, but for timers if the node only rests.
     fn drop(&mut self) {
@@ -205,7 +232,7 @@ impl ProcessHost for Host {
     }
 
     async fn set_state(&mut self, state: Bytes) -> Result<(), HostTrap> {
-        let saved = self.kernel.states.set(&self.our.process, state).await;
+        let saved = self.keep(state).await;
         if let Err(StateError::TooLarge(_) | StateError::Quota(_)) = &saved {
             self.counters().denied.count();
         }

@@ -43,7 +43,10 @@ use transactions::Transactions;
 pub use node_sql::Limits;
 
 /// Statements of one node that run at the same time.
-const CONCURRENT: usize = 3;
+const CONCURRENT: usize = 2;
+/// Statements of all nodes of a host that run at the same time: a part of the
+/// threads that nodes share for what waits, so that the rest go on.
+pub const CONCURRENT_ON_HOST: usize = 8;
 /// How long a commit may wait for others before all are synced together.
 const SYNC_DELAY: Duration = Duration::from_millis(400);
 /// How long after a failed sync it is tried again.
@@ -66,6 +69,8 @@ pub struct Options {
     pub quota: Arc<DiskQuota>,
     /// Bounds on statements and on what is kept open.
     pub limits: Limits,
+    /// [`CONCURRENT_ON_HOST`] permits that all nodes of the host share.
+    pub turns: Arc<Semaphore>,
 }
 
 /// The SQLite module of one node.
@@ -81,6 +86,8 @@ pub struct Sqlite {
     /// Set once what is on disk has been counted.
     measured: OnceCell<()>,
     slots: Semaphore,
+    /// Those of the host, taken after one of the node's.
+    turns: Arc<Semaphore>,
     /// Something was written since the last sync.
     written: Notify,
     /// A database was used since idle ones were last closed.
@@ -108,6 +115,7 @@ impl Sqlite {
             transactions: Transactions::default(),
             measured: OnceCell::new(),
             slots: Semaphore::new(CONCURRENT),
+            turns: options.turns,
             written: Notify::new(),
             used: Notify::new(),
         })

@@ -211,12 +211,18 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Databases) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        let slot = tokio::select! {
-            biased;
-            () = self.tasks.token().cancelled() => return Err(SqliteError::stopping()),
-            slot = self.slots.acquire() => slot,
+        let turn = async {
+            Some((
+                self.slots.acquire().await.ok()?,
+                self.turns.acquire().await.ok()?,
+            ))
         };
-        let Ok(_slot) = slot else {
+        let turn = tokio::select! {
+            biased;
+            () = self.tasks.token().cancelled() => None,
+            turn = turn => turn,
+        };
+        let Some(_turn) = turn else {
             return Err(SqliteError::stopping());
         };
         let done = self.blocking(work).await;

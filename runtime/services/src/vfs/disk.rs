@@ -101,6 +101,9 @@ pub(crate) struct Disk {
     hasher: RandomState,
     large: Mutex<()>,
     staged: AtomicU64,
+    /// Begins the names there: what an earlier life left at work never takes a
+    /// name of this one.
+    life: u64,
 }
 
 impl Disk {
@@ -109,6 +112,7 @@ impl Disk {
         overlays: Overlays,
         quota: Arc<DiskQuota>,
         max_blob: u64,
+        life: u64,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
         let above = root.ancestors().skip(1).take(2);
@@ -135,17 +139,17 @@ impl Disk {
             hasher: RandomState::new(),
             large: Mutex::new(()),
             staged: AtomicU64::new(0),
+            life,
         })
     }
 
     /// Clears what a killed host left half-made and counts what is there.
     /// Before the first change.
-    pub(crate) fn measure(&self) -> io::Result<()> {
+    pub(crate) fn measure(&self) -> io::Result<u64> {
         let _walk = self.walk();
         tree::empty(self.staging.root(), &mut |_| {})?;
         let weight = tree::weigh(self.root.root(), &|name| name != STAGING)?;
-        self.quota.add_existing(weight.bytes);
-        Ok(())
+        Ok(weight.bytes)
     }
 
     /// Does `action` with `path`; `new_path` is the other path of actions that
@@ -277,7 +281,8 @@ impl Disk {
 
     /// A name in the staging directory that is not in use.
     pub(crate) fn staging_name(&self) -> String {
-        self.staged.fetch_add(1, Ordering::Relaxed).to_string()
+        let number = self.staged.fetch_add(1, Ordering::Relaxed);
+        format!("{:x}-{number}", self.life)
     }
 
     /// Removes what is called `name` in the staging directory, giving back

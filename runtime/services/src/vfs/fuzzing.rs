@@ -113,8 +113,8 @@ impl Files {
         std::fs::create_dir_all(&drive)?;
         std::fs::write(drive.join("f"), "f")?;
         let quota = DiskQuota::new(self.limit);
-        let disk = Disk::open(&root, Overlays::default(), quota, MAX_BLOB)?;
-        disk.measure()?;
+        let disk = Disk::open(&root, Overlays::default(), quota, MAX_BLOB, 0)?;
+        disk.quota.add_existing(disk.measure()?);
         Ok(disk)
     }
 

@@ -51,6 +51,8 @@ pub use rights::Caller;
 
 /// Actions of one node done at the same time.
 const CONCURRENT: usize = 4;
+/// What a change counts for at least, in bytes written: a block.
+const CHANGE: u64 = 4096;
 /// MIME type of file contents.
 const BYTES: &str = "application/octet-stream";
 
@@ -93,6 +95,7 @@ impl Vfs {
             options.overlays,
             options.quota,
             options.max_blob_bytes,
+            port.new_message_id().0,
         )?;
         let id = module("vfs");
         Ok(Arc::new(Self {
@@ -136,12 +139,21 @@ impl Vfs {
         };
         rights.check(&action, &target, new_path.as_ref())?;
         let created = (action == Action::CreateDrive).then(|| target.clone());
+        let mut written = 0;
         if action.changes_usage() {
             self.measure().await?;
+            self.disk.quota.wait_until_counted().await;
             let bytes = self.bytes_to_write(&target, &action, blob.as_ref()).await?;
-            self.disk.quota.pace(bytes).await;
+            written = bytes.max(CHANGE);
+        } else if action == Action::SyncAll {
+            written = CHANGE;
         }
         let outcome = self.run_on_disk(target, action, new_path, blob).await?;
+        if written > 0 {
+            // Afterwards, so that only what was written is paid for: the caller's
+            // next request waits.
+            self.disk.quota.pace(written).await;
+        }
         if let (Some(Target::Inside(path)), Caller::Process(process)) = (created, caller) {
             for kind in ["read", "write"] {
                 let drive = format!("/{}", path.drive());
@@ -180,7 +192,10 @@ impl Vfs {
             .get_or_try_init(|| async {
                 let disk = self.disk.clone();
                 let measured = self.tasks.blocking(move || disk.measure()).await;
-                measured.unwrap_or_else(|| Err(panicked()))
+                // Here, so that what nobody waited for is not counted twice.
+                let bytes = measured.unwrap_or_else(|| Err(panicked()))?;
+                self.disk.quota.add_existing(bytes);
+                Ok::<(), io::Error>(())
             })
             .await?;
         Ok(())

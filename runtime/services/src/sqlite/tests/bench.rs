@@ -48,6 +48,9 @@ impl Bench {
             root: dir.path().join("sqlite"),
             quota: quota.clone(),
             limits,
+            turns: Arc::new(tokio::sync::Semaphore::new(
+                super::super::CONCURRENT_ON_HOST,
+            )),
         };
         let sqlite = Sqlite::new(options, port.clone(), tasks.clone());
         let (inbox, received) = queue::channel(Bounds {

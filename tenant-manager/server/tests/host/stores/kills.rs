@@ -12,8 +12,9 @@ use super::{Books, Host, Random};
 const KILLS: u32 = 50;
 /// The same in a long one.
 const MANY_KILLS: u32 = 500;
-/// A killed host serves again within 2 seconds; more than this is a failure on
-/// the busiest machine.
+/// A killed host usually serves again within this time.
+const USUALLY: Duration = Duration::from_secs(2);
+/// More than this is a failure on the busiest machine.
 const SERVING: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,14 +39,14 @@ async fn write_through_kills(kills: u32) {
 
     let began = Instant::now();
     let mut acknowledged = BTreeMap::new();
-    let mut serving = Duration::ZERO;
+    let mut serving = Vec::new();
     let mut answering = Duration::ZERO;
     for round in 0..kills {
         let load = Load::start(&books, writers);
         tokio::time::sleep(millis(&mut random, 20, 300)).await;
         load.expect_end();
         let killed = Instant::now();
-        serving = serving.max(host.crash_and_restart());
+        serving.push(host.crash_and_restart());
         writers = load.end().await;
         books = books.again(&host);
         books.ready().await;
@@ -57,8 +58,11 @@ async fn write_through_kills(kills: u32) {
         }
         is_sound(&books).await;
     }
+    serving.sort_unstable();
+    let (usual, serving) = (serving[serving.len() / 2], serving[serving.len() - 1]);
+    assert!(usual <= USUALLY, "{usual:?}");
     println!(
-        "{kills} kills in {:?}; serving again after at most {serving:?}, all apps answering \
+        "{kills} kills in {:?}; serving again after {usual:?}, at most {serving:?}, all apps answering \
          after {answering:?}; acknowledged {acknowledged:?}",
         began.elapsed()
     );
