@@ -214,6 +214,10 @@ mod tests {
         }
 
         /// What an app reads as the answer to its question.
+        #[expect(
+            clippy::needless_pass_by_value,
+            reason = "JSON that is written where it is passed"
+        )]
         fn ask(&mut self, body: Value) -> Value {
             let id = self.tell(APP, body.to_string());
             let answer = self.sent();

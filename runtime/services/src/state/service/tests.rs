@@ -142,7 +142,11 @@ async fn a_backup_is_answered_once_the_state_is_on_disk_and_holds_up_nobody() {
         items: 10,
         cost: 1 << 20,
     });
-    tokio::spawn(bench.state.clone().run(receiver));
+    let token = tokio_util::sync::CancellationToken::new();
+    Tasks::new(tokio::runtime::Handle::current(), &token).spawn(
+        lifecycle::TaskKind::graceful("state"),
+        bench.state.clone().run(receiver),
+    );
     let body = r#""Backup""#.to_owned();
     let backup = bench
         .port

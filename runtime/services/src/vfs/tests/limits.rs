@@ -142,7 +142,8 @@ async fn an_open_file_is_what_its_path_leads_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_are_paced_by_what_they_put_on_the_disk() {
     let bench = Bench::new(64 * MIB).await;
-    let written = || bench.quota.written();
+    let before = bench.quota.written();
+    let written = || bench.quota.written() - before;
     bench.write("f", &[1; 5000]).await;
     assert_eq!(written(), 5000);
     let copy = Action::CopyFile {
@@ -154,6 +155,13 @@ async fn writes_are_paced_by_what_they_put_on_the_disk() {
     assert!(zip.len() < 10_000);
     bench.app("zip", Action::AddZip, Some(&zip)).await.unwrap();
     assert_eq!(written(), 510_001);
+    // What is refused was not written; a small change and a sync are a block.
+    let refused = bench.app("absent", Action::Append, Some(b"lost")).await;
+    assert!(refused.is_err());
+    assert_eq!(written(), 510_001);
+    bench.write("f", b"small").await;
+    bench.app("f", Action::SyncAll, None).await.unwrap();
+    assert_eq!(written(), 510_001 + 2 * 4096);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -138,11 +138,14 @@ async fn apps(browser: &Chromium) -> Value {
 }
 
 /// Elements and attributes that no page of ours has: a policy may keep them
-/// from running, but they came from what somebody typed.
+/// from running, but they came from what somebody typed. The one drawing that a
+/// page of ours has is of rectangles and lines alone.
 const INJECTED: &str = "
+    const drawn = (svg) => [...svg.querySelectorAll('*')].every((inside) => inside.matches('rect:empty, path:empty'));
     const injected = (root) => [...root.querySelectorAll('*')].filter((element) =>
         [...element.attributes].some(({ name }) => name.startsWith('on') || name === 'srcdoc')
-        || element.matches('svg, math, style, img:not([src^=\"/\"]), iframe:not([src^=\"/widgets/\"])')
+        || element.matches('math, style, img:not([src^=\"/\"]), iframe:not([src^=\"/widgets/\"])')
+        || (element.matches('svg') && !drawn(element))
         || (element.matches('script') && element.textContent !== '')
         || element.protocol === 'javascript:').map((element) => element.outerHTML);";
 
