@@ -1,5 +1,7 @@
 //! Accounts, sessions, names and nodes over the REST API.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -28,7 +30,12 @@ async fn from_sign_up_to_a_running_node_with_curl_alone() {
     assert_eq!(node["access"]["ssh_port"], host.ssh_port());
     assert_eq!(node["access"]["http_port"], 8080);
     assert!(node["last_started_at"].as_str().unwrap().ends_with('Z'));
-    assert!(node["usage"]["memory_bytes"].as_u64().unwrap() > 0);
+    // Its first process may only just begin.
+    support::eventually("memory in use", Duration::from_secs(20), async || {
+        let node = support::json(alice.get("/nodes/alice").await).await;
+        (node["usage"]["memory_bytes"].as_u64()? > 0).then_some(())
+    })
+    .await;
 
     let taken = support::json(alice.get("/names/alice").await).await;
     assert_eq!(taken, json!({"available": false, "reason": "taken"}));
