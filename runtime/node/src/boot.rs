@@ -135,7 +135,7 @@ async fn assemble(
     });
     let port: Arc<dyn KernelPort> = kernel.clone();
     let stores = Stores::open(host, &spec, &port, &kernel.states, &quota, tasks).await?;
-    stores.count(&kernel.states, quota.clone(), bed.counted(), tasks);
+    stores.count(&kernel.states, quota.clone(), tasks);
     let signed_out = http_server::SignedOut::load(keyspace.clone())
         .await
         .map_err(|error| storage(&error))?;

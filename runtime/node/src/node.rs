@@ -76,7 +76,8 @@ impl Node {
         }
         self.kernel.save_if(true).await;
         // Nothing writes any more.
-        let disk = self.bed.keep_disk(&self.kernel).await;
+        let disk = self.kernel.disk_use();
+        self.bed.keep_disk(disk).await;
         let wake_in = if rests {
             self.bed.rests(&self.kernel, &self.http).await
         } else {

@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::Kernel;
 use crate::process::SleptTimer;
 use crate::sleep::{MAX_CONTEXT_BYTES, MAX_TIMERS, Remembered};
-use crate::usage::Counted;
 
 /// Key of the record in [`Space::Wake`].
 const KEY: &[u8] = b"rest";
@@ -58,7 +57,6 @@ pub(crate) struct Bed {
     alarms: Alarms,
     key: TenantKey,
     clock: Arc<dyn Clock>,
-    counted: Counted,
 }
 
 impl Bed {
@@ -68,13 +66,7 @@ impl Bed {
             alarms: store.alarms(),
             key,
             clock,
-            counted: Counted::default(),
         }
-    }
-
-    /// Whether the node's stores have been counted, to be told by whoever does.
-    pub(crate) fn counted(&self) -> Counted {
-        self.counted.clone()
     }
 
     /// What the node had on disk when it last stopped.
@@ -93,16 +85,12 @@ impl Bed {
 
     /// Notes what the node has on disk now that it has stopped. What was not
     /// counted is not known, and the older note stands.
-    pub(crate) async fn keep_disk(&self, kernel: &Kernel) -> Option<DiskUse> {
-        if !self.counted.is_done() {
-            return None;
-        }
-        let disk = kernel.usage().disk();
+    pub(crate) async fn keep_disk(&self, disk: Option<DiskUse>) {
+        let Some(disk) = disk else { return };
         match rmp_serde::to_vec_named(&disk) {
             Ok(bytes) => self.write(DISK_KEY, bytes).await,
             Err(error) => tracing::error!("failed to encode what a node has on disk: {error}"),
         }
-        Some(disk)
     }
 
     /// What the node left when it went to sleep, if that is how it stopped.

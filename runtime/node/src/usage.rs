@@ -1,15 +1,11 @@
 //! What the node uses and may use, put together when somebody asks.
 //!
-//! Owns the sums of processes that are gone, and whether the stores have been
-//! counted. Asking costs a look at each process and its mailbox, and nothing
-//! while nobody asks. Counting is a task of the node and ends with it.
+//! Owns the sums of processes that are gone. Asking costs a look at each
+//! process and its mailbox, and nothing while nobody asks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use lifecycle::{TaskKind, Tasks};
-use node_api::{NodeUsage, ProcessUsage, UsageLimits, UsageReport};
+use node_api::{DiskUse, NodeUsage, ProcessUsage, UsageLimits, UsageReport};
 use node_kernel::{MAX_CAPABILITIES, MAX_OUTSTANDING, MAX_OUTSTANDING_BYTES};
 use node_services::Store;
 use node_services::state::MAX_STATE_BYTES;
@@ -21,36 +17,16 @@ use crate::mailbox::{Mailbox, PROCESS_BOUNDS};
 use crate::process::WasmProcess;
 use crate::{prints, spawns};
 
-/// Whether all that a node keeps on disk has been counted since its boot.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Counted(Arc<AtomicBool>);
-
-impl Counted {
-    pub(crate) fn is_done(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// Counts in the background, by `counting` of all stores. A node that stops
-    /// before that is done does not know what it has.
-    pub(crate) fn begin<E: std::fmt::Display + Send + 'static>(
-        self,
-        tasks: &Tasks,
-        counting: impl Future<Output = Result<(), E>> + Send + 'static,
-    ) {
-        tasks.spawn(TaskKind::abortable("count stores"), async move {
-            match counting.await {
-                Ok(()) => self.0.store(true, Ordering::Release),
-                Err(error) => tracing::warn!("failed to count what a node has on disk: {error}"),
-            }
-        });
-    }
-}
-
 impl Kernel {
     /// Keeps what a process used that leaves the process table.
     pub(crate) fn keep_usage_of(&self, process: &WasmProcess) {
         let used = process.counters.usage(Instant::now());
         self.gone.lock().add(&used);
+    }
+
+    /// What the node has on disk, if all of it is counted.
+    pub(crate) fn disk_use(&self) -> Option<DiskUse> {
+        self.quota.is_counted().then(|| self.usage().disk())
     }
 
     /// All that the node uses.

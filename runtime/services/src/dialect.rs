@@ -1,8 +1,15 @@
-//! Which generation's shapes an answer has.
+//! How the modules that store answer: in which generation's shapes, and with
+//! bytes in the blob.
 
-use node_types::Edition;
+use bytes::Bytes;
+use node_types::{Address, Blob, Edition, KernelMessage, Request};
 
-/// See the module's documentation.
+use crate::{KernelPort, answer};
+
+/// MIME type of what blobs hold, as every generation has it.
+const BYTES: &str = "application/octet-stream";
+
+/// Which generation's shapes an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// Up to 0.9.
@@ -21,4 +28,34 @@ impl Dialect {
             Self::New
         }
     }
+
+    /// The dialect of the answer to `message`: that of the process it goes to,
+    /// or of the request's own shape.
+    pub(crate) fn of_answer(
+        port: &dyn KernelPort,
+        message: &KernelMessage,
+        old_shape: bool,
+    ) -> Self {
+        let receiver = message.answer_to();
+        let ours = receiver.node == *port.our();
+        let edition = ours.then(|| port.edition(&receiver.process)).flatten();
+        Self::of(edition, old_shape)
+    }
+}
+
+/// Answers `message`, which is `request`, in the name of the module `us` with a
+/// body and, in the blob, bytes. The request's metadata comes back.
+pub(crate) fn reply(
+    port: &dyn KernelPort,
+    us: &Address,
+    message: &KernelMessage,
+    request: &Request,
+    (body, bytes): (Vec<u8>, Option<Bytes>),
+) {
+    let blob = bytes.map(|bytes| Blob {
+        mime: Some(BYTES.to_owned()),
+        bytes,
+    });
+    let metadata = request.metadata.clone();
+    port.send(answer(us.clone(), message, body, metadata, blob));
 }

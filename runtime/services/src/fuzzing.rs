@@ -6,7 +6,7 @@ use bytes::Bytes;
 use node_store::StoreError;
 use serde_json::Value;
 
-use crate::database::{DbKey, Refusal};
+use crate::database::{DbKey, Refusal, TransactionsFull};
 use crate::dialect::Dialect;
 use crate::quota::QuotaExceeded;
 use crate::{kv, sqlite, state, timer, vfs};
@@ -100,8 +100,8 @@ fn of_kv(body: &[u8]) -> Result<(), String> {
         Ok(Outcome::Begun(u64::MAX)),
         Err(KvError::KeyNotFound),
         Err(KvError::NoValue),
-        Err(KvError::TooManyTransactions),
-        Err(KvError::TransactionsFull),
+        Err(TransactionsFull::Many.into()),
+        Err(TransactionsFull::Large.into()),
         Err(KvError::Quota(QuotaExceeded { wanted: 2, left: 1 })),
         Err(KvError::from(StoreError::KeyTooLong(1 << 20))),
     ];
@@ -129,8 +129,8 @@ fn of_sqlite(body: &[u8]) -> Result<(), String> {
         Err(SqliteError::NotAWrite),
         Err(SqliteError::Params(text())),
         Err(SqliteError::Failed(text())),
-        Err(SqliteError::TooManyTransactions),
-        Err(SqliteError::TransactionsTooLarge),
+        Err(TransactionsFull::Many.into()),
+        Err(TransactionsFull::Large.into()),
         Err(SqliteError::Io(text())),
     ];
     outcomes.extend(refusals().map(|refusal| Err(SqliteError::Refused(refusal))));

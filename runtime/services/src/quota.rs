@@ -2,8 +2,10 @@
 //! write them.
 //!
 //! Invariant: bytes are charged before they are written and given back after
-//! they are gone, so `used` is never less than what is there. Every handle of a
-//! budget counts for one store; their sum is what the node uses.
+//! they are gone, so `used` is never less than what is there; nobody writes
+//! before what a node had at its boot is counted. Every handle of a budget counts
+//! for one store; their sum is what the node uses. Nobody waits here once the
+//! node stops.
 
 mod pace;
 
@@ -48,6 +50,15 @@ pub struct DiskQuota {
     budget: Arc<Budget>,
 }
 
+/// How far counting is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    UnderWay,
+    Done,
+    /// Something could not be counted.
+    Failed,
+}
+
 /// What all stores of a node share.
 #[derive(Debug)]
 struct Budget {
@@ -57,7 +68,7 @@ struct Budget {
     by_store: [AtomicU64; 4],
     pace: Pace,
     /// Whether what the node had at its boot is in `used`, of all stores.
-    counted: watch::Sender<bool>,
+    counting: watch::Sender<Counting>,
     /// The node stops: nobody waits any more.
     stopping: CancellationToken,
 }
@@ -76,13 +87,13 @@ impl DiskQuota {
     /// likes; the handle for files.
     #[must_use]
     pub fn new(limit: u64) -> Arc<Self> {
-        Self::made(limit, WriteRate::UNLIMITED, true, CancellationToken::new())
+        Self::with_rate(limit, WriteRate::UNLIMITED)
     }
 
     /// The same, written at most at `rate`.
     #[must_use]
     pub fn with_rate(limit: u64, rate: WriteRate) -> Arc<Self> {
-        Self::made(limit, rate, true, CancellationToken::new())
+        Self::made(limit, rate, Counting::Done, CancellationToken::new())
     }
 
     /// The budget of a node that boots: who writes waits for
@@ -90,10 +101,15 @@ impl DiskQuota {
     /// and for its turn; neither once the node is `stopping`.
     #[must_use]
     pub fn of_node(limit: u64, rate: WriteRate, stopping: CancellationToken) -> Arc<Self> {
-        Self::made(limit, rate, false, stopping)
+        Self::made(limit, rate, Counting::UnderWay, stopping)
     }
 
-    fn made(limit: u64, rate: WriteRate, counted: bool, stopping: CancellationToken) -> Arc<Self> {
+    fn made(
+        limit: u64,
+        rate: WriteRate,
+        counting: Counting,
+        stopping: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store: Store::Files,
             budget: Arc::new(Budget {
@@ -101,15 +117,26 @@ impl DiskQuota {
                 used: AtomicU64::new(0),
                 by_store: Default::default(),
                 pace: Pace::new(rate),
-                counted: watch::Sender::new(counted),
+                counting: watch::Sender::new(counting),
                 stopping,
             }),
         })
     }
 
-    /// What the node has on disk is counted, or cannot be.
-    pub fn counted(&self) {
-        self.budget.counted.send_replace(true);
+    /// What the node has on disk is counted, `all` of it or as much as can be.
+    pub fn counted(&self, all: bool) {
+        let counting = if all {
+            Counting::Done
+        } else {
+            Counting::Failed
+        };
+        self.budget.counting.send_replace(counting);
+    }
+
+    /// Whether all that the node has on disk is counted.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        *self.budget.counting.borrow() == Counting::Done
     }
 
     /// The handle of `store` on this budget.
@@ -157,15 +184,15 @@ impl DiskQuota {
         self.budget.pace.slowed()
     }
 
-    /// Waits until all that the node has is counted.
+    /// Waits until all that the node has is counted, or cannot be.
     ///
     /// # Cancel-Safety
     /// Safe.
     pub async fn wait_until_counted(&self) {
-        let mut counted = self.budget.counted.subscribe();
+        let mut counting = self.budget.counting.subscribe();
         tokio::select! {
             // The sender is in `self`.
-            _ = counted.wait_for(|counted| *counted) => {}
+            _ = counting.wait_for(|counting| *counting != Counting::UnderWay) => {}
             () = self.budget.stopping.cancelled() => {}
         }
     }
@@ -187,7 +214,7 @@ impl DiskQuota {
     /// written.
     #[must_use]
     pub fn pace_now(&self, bytes: u64) -> bool {
-        *self.budget.counted.borrow() && self.budget.pace.pass_now(bytes)
+        *self.budget.counting.borrow() != Counting::UnderWay && self.budget.pace.pass_now(bytes)
     }
 
     /// Counts bytes found on disk, over the limit or not.
@@ -286,7 +313,9 @@ mod tests {
         assert!(!quota.pace_now(1));
         let waits = tokio::time::timeout(std::time::Duration::from_secs(60), quota.pace(1));
         assert!(waits.await.is_err());
-        quota.of(Store::Sqlite).counted();
+        assert!(!quota.is_counted());
+        quota.of(Store::Sqlite).counted(true);
+        assert!(quota.is_counted());
         assert!(quota.pace_now(1));
         // Three hours at this rate.
         let start = tokio::time::Instant::now();

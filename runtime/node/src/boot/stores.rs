@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lifecycle::Tasks;
+use lifecycle::{TaskKind, Tasks};
 use node_api::{LaunchError, NodeLimits, NodeSpec};
 use node_services::kv::Kv;
 use node_services::sqlite::{Limits as SqlLimits, Options as SqlOptions, Sqlite};
@@ -14,7 +14,6 @@ use node_services::vfs::{Options as VfsOptions, Vfs};
 use node_services::{DiskQuota, KernelPort, Store, WriteRate};
 
 use crate::launcher::Launcher;
-use crate::usage::Counted;
 
 /// Largest result of one query, bytes.
 const RESULT_BYTES: u64 = 32 << 20;
@@ -67,32 +66,28 @@ impl Stores {
         Ok(Self { vfs, kv, sqlite })
     }
 
-    /// Counts in the background what they and `states` have on disk.
-    /// Whoever writes waits for it, or for its failure: then each store counts
-    /// itself before its first change, and says why it cannot.
-    pub(super) fn count(
-        &self,
-        states: &StateStore,
-        quota: Arc<DiskQuota>,
-        counted: Counted,
-        tasks: &Tasks,
-    ) {
+    /// Counts in the background what they and `states` have on disk. Whoever
+    /// writes waits for it, or for its failure: then each store counts itself
+    /// before its first change, and says why it cannot.
+    pub(super) fn count(&self, states: &StateStore, quota: Arc<DiskQuota>, tasks: &Tasks) {
         let (vfs, sqlite, states) = (self.vfs.clone(), self.sqlite.clone(), states.clone());
-        counted.begin(tasks, async move {
-            let all = async {
-                let text = |error: &dyn std::fmt::Display| error.to_string();
-                vfs.used_bytes().await.map_err(|error| text(&error))?;
-                states.count().await.map_err(|error| text(&error))?;
-                sqlite.count().await.map_err(|error| text(&error))
-            };
+        let all = async move {
+            let text = |error: &dyn std::fmt::Display| error.to_string();
+            vfs.used_bytes().await.map_err(|error| text(&error))?;
+            states.count().await.map_err(|error| text(&error))?;
+            sqlite.count().await.map_err(|error| text(&error))
+        };
+        tasks.spawn(TaskKind::abortable("count stores"), async move {
             let done = all.await;
-            quota.counted();
-            done
+            if let Err(error) = &done {
+                tracing::warn!("failed to count what a node has on disk: {error}");
+            }
+            quota.counted(done.is_ok());
         });
     }
 }
 
-/// Opens the node's files off the async threads, and has them counted.
+/// Opens the node's files off the async threads.
 async fn open_files(
     host: &Launcher,
     spec: &NodeSpec,

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::guest::{HOUR, never_returns, sets_at_start, sets_when_asked};
 use super::*;
-use crate::rest::Bed;
 
 /// Seconds that a test takes by the paused clock, which jumps when all wait.
 const SLACK: u64 = 20;
@@ -223,7 +222,7 @@ async fn what_a_node_has_on_disk_is_known_after_its_stop() {
     let node = host.boot().await;
     let state = Bytes::from_static(&[7; 5000]);
     node.kernel.states.set(&app(), state).await.unwrap();
-    while !node.bed.counted().is_done() {
+    while !node.kernel.quota.is_counted() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let disk = node.usage().disk();
@@ -235,8 +234,7 @@ async fn what_a_node_has_on_disk_is_known_after_its_stop() {
 
     // It stays while the node runs, and until the stores are counted again.
     let node = host.boot().await;
-    let uncounted = Bed::new(&host.launcher.store, KEY, host.launcher.clock.clone());
-    assert_eq!(uncounted.keep_disk(&node.kernel).await, None);
+    node.bed.keep_disk(None).await;
     assert_eq!(kept().await, Some(disk));
     node.stop(StopReason::Idle).await;
     host.launcher.purge(KEY, &[]).await.unwrap();

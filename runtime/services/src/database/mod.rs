@@ -1,5 +1,5 @@
 //! What key-value and SQLite databases have in common: how they are named, who
-//! may use them, and what is said to those who may not.
+//! may use them, what is said to those who may not, and their transactions.
 //!
 //! Invariant: a database belongs to a package; the package's processes may make
 //! and remove it, and whoever reads or writes it holds the capability to, which
@@ -7,6 +7,7 @@
 
 mod refusal;
 mod rights;
+mod transactions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use serde::Deserialize;
 
 pub(crate) use refusal::{Refusal, failed};
 pub(crate) use rights::{Kind, Rights};
+#[cfg(test)]
+pub(crate) use transactions::MAX_OF_PROCESS;
+pub(crate) use transactions::{Transactions, TransactionsFull};
 
 /// Longest name of a database, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 128;

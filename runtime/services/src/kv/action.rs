@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use node_store::{DatabaseError, MAX_KEY_BYTES, StoreError};
 
-use super::transactions::{MAX_BYTES, MAX_OF_PROCESS, MAX_OPEN};
-use crate::database::Refusal;
+use crate::database::{Refusal, TransactionsFull};
 use crate::quota::QuotaExceeded;
 
 /// A key as it was asked for; of one that is too long only the beginning is
@@ -61,19 +60,9 @@ pub(crate) enum KvError {
     /// Setting a value needs one.
     #[error("the value to set must be in the blob of the request, which has none")]
     NoValue,
-    /// Too many transactions.
-    #[error(
-        "too many transactions are open: a process may have {of_process}, a node {all}; commit some",
-        of_process = MAX_OF_PROCESS,
-        all = MAX_OPEN
-    )]
-    TooManyTransactions,
-    /// The transactions hold too much.
-    #[error(
-        "the open transactions of the node may hold {most} MiB together: commit, or set without a transaction",
-        most = MAX_BYTES >> 20
-    )]
-    TransactionsFull,
+    /// There are too many transactions, or they hold too much.
+    #[error(transparent)]
+    Transactions(#[from] TransactionsFull),
     /// The node's disk quota is used up.
     #[error(transparent)]
     Quota(#[from] QuotaExceeded),

@@ -193,23 +193,13 @@ fn error_json(dialect: Dialect, asked: Option<&Asked>, error: &KvError) -> Value
             json!({"IOError": {"error": text}})
         }
         (KvError::Store(DatabaseError::TooMany), Dialect::New) => json!({"IOError": text}),
-        (
-            KvError::TooManyTransactions
-            | KvError::TransactionsFull
-            | KvError::Quota(_)
-            | KvError::Store(_),
-            Dialect::Old,
-        ) => {
+        (KvError::Transactions(_) | KvError::Quota(_) | KvError::Store(_), Dialect::Old) => {
             let action = asked.map_or("", |asked| asked.action.name());
             json!({"RocksDBError": {"action": action, "error": text}})
         }
-        (
-            KvError::TooManyTransactions
-            | KvError::TransactionsFull
-            | KvError::Quota(_)
-            | KvError::Store(_),
-            Dialect::New,
-        ) => json!({"RocksDBError": text}),
+        (KvError::Transactions(_) | KvError::Quota(_) | KvError::Store(_), Dialect::New) => {
+            json!({"RocksDBError": text})
+        }
     }
 }
 

@@ -12,7 +12,6 @@
 
 pub(crate) mod action;
 pub(crate) mod codec;
-mod transactions;
 
 use std::sync::Arc;
 
@@ -20,19 +19,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::Tasks;
 use node_store::{Databases, Op, Opened};
-use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Request};
+use node_types::{Address, KernelMessage, Message, NodeName, ProcessId, Request};
 
 use crate::callers::{self, Serve};
-use crate::database::{DbKey, Kind, Refusal, Rights};
-use crate::dialect::Dialect;
+use crate::database::{DbKey, Kind, Refusal, Rights, Transactions};
+use crate::dialect::{Dialect, reply};
 use crate::stored::{Admitted, Denial, Stored};
-use crate::{Inbox, KernelPort, Service, answer, module};
+use crate::{Inbox, KernelPort, Service, module};
 use action::{Action, KvError, Outcome};
 use codec::Asked;
-use transactions::Transactions;
 
-/// MIME type of values.
-const BYTES: &str = "application/octet-stream";
 /// Longest request that is looked at where it arrives: one with the longest
 /// key is shorter.
 const SMALL_BODY: usize = 16 << 10;
@@ -48,7 +44,7 @@ pub struct Kv {
     tasks: Tasks,
     stored: Stored,
     databases: Databases,
-    transactions: Transactions,
+    transactions: Transactions<Op>,
 }
 
 impl Kv {
@@ -126,7 +122,7 @@ impl Kv {
             Action::Commit { tx_id } => {
                 existing(self.databases.exists(&name).await?)?;
                 // Done or not, the transaction is over: all of it or nothing.
-                let ops = self.transactions.take(*tx_id, process, &key)?;
+                let (ops, _) = self.transactions.take(*tx_id, process, &key)?;
                 self.write(&name, ops).await
             }
             Action::Backup => {
@@ -179,7 +175,9 @@ impl Kv {
         };
         let op = change(action, blob)?;
         let id = tx_id.unwrap_or_default();
-        self.transactions.push(id, process, key, op)?;
+        let bytes = size(&op);
+        self.transactions
+            .add::<KvError>(id, process, key, (op, bytes))?;
         Ok(Outcome::Done)
     }
 
@@ -263,21 +261,10 @@ impl Kv {
         if !wanted && outcome.is_ok() {
             return;
         }
-        let receiver = message.answer_to();
-        let edition = if receiver.node == self.us.node {
-            self.port.edition(&receiver.process)
-        } else {
-            None
-        };
-        let dialect = Dialect::of(edition, asked.is_some_and(|asked| asked.old_shape));
-        let (body, bytes) = codec::encode(dialect, asked, outcome);
-        let blob = bytes.map(|bytes| Blob {
-            mime: Some(BYTES.to_owned()),
-            bytes,
-        });
-        let metadata = request.metadata.clone();
-        self.port
-            .send(answer(self.us.clone(), message, body, metadata, blob));
+        let old_shape = asked.is_some_and(|asked| asked.old_shape);
+        let dialect = Dialect::of_answer(&*self.port, message, old_shape);
+        let answer = codec::encode(dialect, asked, outcome);
+        reply(&*self.port, &self.us, message, request, answer);
     }
 }
 
@@ -309,9 +296,17 @@ fn existing(exists: bool) -> Result<(), Refusal> {
     if exists { Ok(()) } else { Err(Refusal::NoDb) }
 }
 
+/// Bytes of key and value.
+fn size(op: &Op) -> usize {
+    match op {
+        Op::Put(key, value) => key.len() + value.len(),
+        Op::Delete(key) => key.len(),
+    }
+}
+
 /// What changes count for in the node's write rate.
 fn weight(ops: &[Op]) -> u64 {
-    let of_each = |op| CHANGE + transactions::size(op) as u64;
+    let of_each = |op| CHANGE + size(op) as u64;
     ops.iter().map(of_each).sum()
 }
 
@@ -331,13 +326,11 @@ impl Service for Kv {
             // Tried again before the first change, which is told about it.
             tracing::warn!("failed to count the databases of {}: {error}", self.us.node);
         }
-        let serving = callers::run(self.clone(), "kv-caller", inbox);
-        tokio::pin!(serving);
         tokio::select! {
             // First, so that what a process left does not meet its next life.
             biased;
-            () = self.transactions.tend(events) => serving.await,
-            () = &mut serving => {}
+            () = self.transactions.tend(events) => {}
+            () = callers::run(self.clone(), "kv-caller", inbox) => {}
         }
     }
 }

@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use node_sql::SqlError;
 
-use super::transactions::{IDLE, MAX_BYTES, MAX_OPEN, MAX_PER_PROCESS};
-use crate::database::Refusal;
+use crate::database::{Refusal, TransactionsFull};
 
 /// What a process asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,20 +53,9 @@ pub(crate) enum SqliteError {
     /// The statement was refused or stopped, or SQLite says no.
     #[error("{0}")]
     Failed(String),
-    /// As many transactions are open as may be.
-    #[error(
-        "too many transactions are open, {most} of a process and {all} of a node may be: commit some, or leave them alone for {minutes} minutes",
-        most = MAX_PER_PROCESS,
-        all = MAX_OPEN,
-        minutes = IDLE.as_secs() / 60
-    )]
-    TooManyTransactions,
-    /// The open transactions hold as much as they may.
-    #[error(
-        "too much waits in open transactions, a node's may hold {mib} MiB together: commit earlier",
-        mib = MAX_BYTES >> 20
-    )]
-    TransactionsTooLarge,
+    /// There are too many transactions, or they hold too much.
+    #[error(transparent)]
+    Transactions(#[from] TransactionsFull),
     /// The volume failed, or the node stops.
     #[error("{0}")]
     Io(String),

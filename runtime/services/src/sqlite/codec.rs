@@ -97,9 +97,7 @@ fn failure(dialect: Dialect, asked: Option<&Asked>, error: &SqliteError) -> Valu
         SqliteError::NotARead => json!("NotAReadKeyword"),
         SqliteError::NotAWrite => json!("NotAWriteKeyword"),
         SqliteError::Params(_) => json!("InvalidParameters"),
-        SqliteError::Failed(_)
-        | SqliteError::TooManyTransactions
-        | SqliteError::TransactionsTooLarge => named("RusqliteError"),
+        SqliteError::Failed(_) | SqliteError::Transactions(_) => named("RusqliteError"),
         SqliteError::Io(_) => named("IOError"),
     }
 }

@@ -16,7 +16,6 @@ mod budget;
 pub(crate) mod codec;
 pub(crate) mod params;
 mod perform;
-mod transactions;
 
 use std::io;
 use std::path::PathBuf;
@@ -25,20 +24,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lifecycle::Tasks;
-use node_sql::{Databases, SqlError};
-use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Request};
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Notify, OnceCell, Semaphore, broadcast};
-use tokio::time::Instant;
+use node_sql::{Databases, SqlError, Statement};
+use node_types::{Address, KernelMessage, Message, NodeName, ProcessId, Request};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 
 use crate::callers::{self, Serve};
-use crate::dialect::Dialect;
+use crate::database::Transactions;
+use crate::dialect::{Dialect, reply};
 use crate::quota::DiskQuota;
-use crate::{Inbox, KernelPort, NodeEvent, Service, answer, module};
+use crate::{Inbox, KernelPort, Service, module};
 use action::{Outcome, SqliteError};
 use budget::QuotaBudget;
 use codec::Asked;
-use transactions::Transactions;
 
 pub use node_sql::Limits;
 
@@ -57,8 +54,6 @@ const CLOSE_IDLE: Duration = Duration::from_secs(60);
 /// A statement that began just after the others were interrupted runs no
 /// longer than this.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(50);
-/// MIME type of rows, as every generation has it.
-const BYTES: &str = "application/octet-stream";
 
 /// What a node's databases are made of.
 #[derive(Debug)]
@@ -82,7 +77,7 @@ pub struct Sqlite {
     tasks: Tasks,
     quota: Arc<DiskQuota>,
     databases: Arc<Databases>,
-    transactions: Transactions,
+    transactions: Transactions<Statement>,
     /// Set once what is on disk has been counted.
     measured: OnceCell<()>,
     slots: Semaphore,
@@ -178,21 +173,10 @@ impl Sqlite {
         if !wanted && outcome.is_ok() {
             return;
         }
-        let receiver = message.answer_to();
-        let edition = if receiver.node == self.us.node {
-            self.port.edition(&receiver.process)
-        } else {
-            None
-        };
-        let dialect = Dialect::of(edition, asked.is_some_and(|asked| asked.old_shape));
-        let (body, rows) = codec::encode(dialect, asked, outcome);
-        let blob = rows.map(|bytes| Blob {
-            mime: Some(BYTES.to_owned()),
-            bytes,
-        });
-        let metadata = request.metadata.clone();
-        self.port
-            .send(answer(self.us.clone(), message, body, metadata, blob));
+        let old_shape = asked.is_some_and(|asked| asked.old_shape);
+        let dialect = Dialect::of_answer(&*self.port, message, old_shape);
+        let answer = codec::encode(dialect, asked, outcome);
+        reply(&*self.port, &self.us, message, request, answer);
     }
 
     /// Syncs what was written, many commits at a time. Never ends.
@@ -224,23 +208,6 @@ impl Sqlite {
             });
             if let Err(error) = closing.await {
                 tracing::warn!("failed to close databases of {}: {error}", self.us.node);
-            }
-        }
-    }
-
-    /// Gives up transactions that nobody will commit. Never ends.
-    async fn tidy(&self, mut events: broadcast::Receiver<NodeEvent>) {
-        loop {
-            tokio::select! {
-                event = events.recv() => match event {
-                    Ok(NodeEvent::Exited { process, .. }) => {
-                        self.transactions.forget_process(&process);
-                    }
-                    // Those that ended unseen are idle from then on.
-                    Ok(NodeEvent::Print { .. }) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => std::future::pending::<()>().await,
-                },
-                () = self.transactions.idle() => self.transactions.forget_idle(Instant::now()),
             }
         }
     }
@@ -279,7 +246,7 @@ impl Service for Sqlite {
             () = self.tasks.token().cancelled() => false,
             () = self.keep_synced() => false,
             () = self.close_idle() => false,
-            () = self.tidy(events) => false,
+            () = self.transactions.tend(events) => false,
         };
         if !ended {
             loop {

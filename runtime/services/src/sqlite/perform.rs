@@ -7,7 +7,6 @@
 
 use node_sql::{Databases, DbId, SqlError, Statement};
 use node_types::ProcessId;
-use tokio::time::Instant;
 
 use super::action::{Action, Outcome, SqliteError};
 use super::codec::Asked;
@@ -101,7 +100,7 @@ impl Sqlite {
         let removed = self.in_turn(move |databases| databases.remove(&id)).await;
         self.written.notify_one();
         removed?;
-        self.transactions.forget_database(key);
+        self.transactions.end_of_database(key);
         Ok(Outcome::Done)
     }
 
@@ -143,9 +142,10 @@ impl Sqlite {
         let params = params::parse(blob)?;
         let statement = Statement { sql, params };
         if let Some(id) = tx {
-            let now = Instant::now();
+            // Short parameters take more memory than their text.
+            let held = bytes + size_of_val(&*statement.params);
             self.transactions
-                .add(id, caller, key, now, (statement, bytes))?;
+                .add::<SqliteError>(id, caller, key, (statement, held))?;
             return Ok(Outcome::Done);
         }
         self.run_all(key, vec![statement], bytes).await
@@ -157,9 +157,7 @@ impl Sqlite {
             return Err(Refusal::NoDb.into());
         }
         let random = || self.port.new_message_id().0;
-        let begun = self
-            .transactions
-            .begin(caller, key, Instant::now(), random)?;
+        let begun = self.transactions.begin(caller, key, random)?;
         Ok(Outcome::Begun(begun))
     }
 
@@ -170,11 +168,11 @@ impl Sqlite {
         key: &DbKey,
         id: u64,
     ) -> Result<Outcome, SqliteError> {
-        let gathered = self.transactions.take(id, caller, key)?;
-        if gathered.statements.is_empty() {
+        let (statements, bytes) = self.transactions.take(id, caller, key)?;
+        if statements.is_empty() {
             return Ok(Outcome::Done);
         }
-        self.run_all(key, gathered.statements, gathered.bytes).await
+        self.run_all(key, statements, bytes).await
     }
 
     /// Runs statements that came in `bytes`, all of them or none.

@@ -31,13 +31,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lifecycle::Tasks;
-use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Request};
+use node_types::{Address, KernelMessage, Message, NodeName, ProcessId, Request};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::callers::{self, Serve};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, reply};
 use crate::quota::DiskQuota;
-use crate::{Inbox, KernelPort, Service, answer, module};
+use crate::{Inbox, KernelPort, Service, module};
 use codec::Asked;
 use disk::Disk;
 use path::{Target, VfsPath};
@@ -53,8 +53,6 @@ pub use rights::Caller;
 const CONCURRENT: usize = 4;
 /// What a change counts for at least, in bytes written: a block.
 const CHANGE: u64 = 4096;
-/// MIME type of file contents.
-const BYTES: &str = "application/octet-stream";
 
 /// What a node's file system is made of.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ pub struct Options {
     pub root: PathBuf,
     /// Read-only drives that come with the host.
     pub overlays: Overlays,
-    /// The node's disk budget, shared with its state.
+    /// The node's disk budget, shared by all its stores.
     pub quota: Arc<DiskQuota>,
     /// Most bytes of a file that one message carries.
     pub max_blob_bytes: u64,
@@ -283,26 +281,15 @@ impl Vfs {
         asked: Option<&Asked>,
         outcome: Result<Outcome, VfsError>,
     ) {
-        let receiver = message.answer_to();
-        let edition = if receiver.node == self.us.node {
-            self.port.edition(&receiver.process)
-        } else {
-            None
-        };
-        let dialect = Dialect::of(edition, asked.is_some_and(|asked| asked.old_shape));
+        let old_shape = asked.is_some_and(|asked| asked.old_shape);
+        let dialect = Dialect::of_answer(&*self.port, message, old_shape);
         let wanted = request.expects_response.is_some() || message.rsvp.is_some();
         // Up to 0.9, failures were answered even if nobody had asked.
         if !wanted && (outcome.is_ok() || dialect == Dialect::New) {
             return;
         }
-        let (body, bytes) = codec::encode(dialect, asked, outcome);
-        let blob = bytes.map(|bytes| Blob {
-            mime: Some(BYTES.to_owned()),
-            bytes,
-        });
-        let metadata = request.metadata.clone();
-        self.port
-            .send(answer(self.us.clone(), message, body, metadata, blob));
+        let answer = codec::encode(dialect, asked, outcome);
+        reply(&*self.port, &self.us, message, request, answer);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lifecycle::queue::{self, Bounds};
 use lifecycle::{TaskKind, Tasks};
 use node_store::HostStore;
-use node_types::Edition;
+use node_types::{Blob, Edition};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::super::*;

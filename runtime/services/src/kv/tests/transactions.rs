@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use node_store::{MAX_KEY_BYTES, Op};
 
-use super::super::transactions::MAX_OF_PROCESS;
 use super::bench::*;
-use crate::database::DbKey;
+use crate::database::{DbKey, MAX_OF_PROCESS};
+use crate::kv::action::KvError;
 use crate::{NodeEvent, ProcessExit};
 
 const MIB: u64 = 1 << 20;
@@ -125,7 +125,12 @@ async fn too_many_or_too_large_transactions_are_refused_in_each_dialect() {
         while bench
             .kv
             .transactions
-            .push(last, &id, &db, Op::Put(key.clone(), large.clone()))
+            .add::<KvError>(
+                last,
+                &id,
+                &db,
+                (Op::Put(key.clone(), large.clone()), large.len()),
+            )
             .is_ok()
         {
             pushed += 1;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::bench::{APP, Bench, MIB, OLD, OTHER, body, write, write_in};
+use crate::NodeEvent;
 use crate::database::Kind;
 
 async fn begin(bench: &mut Bench, who: &str) -> u64 {

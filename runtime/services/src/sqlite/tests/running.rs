@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::super::*;
 use super::bench::{APP, Bench, MIB, OTHER, body, write};
