@@ -1,5 +1,5 @@
 //! Booting a node, which is also waking it: single-flight, admitted in two
-//! levels, and without a word to the database.
+//! levels and given a place, and without a word to the database.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

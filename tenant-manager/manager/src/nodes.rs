@@ -107,7 +107,8 @@ impl Manager {
     /// The account's nodes, oldest first.
     ///
     /// # Errors
-    /// None today: memory answers, and the store of nodes.
+    /// None today: memory answers, and what cannot be read of a node's disk is
+    /// left out.
     pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeView>, NodeOpError> {
         let tenants = self.0.registry.read().of_account(principal.account());
         let mut views = Vec::with_capacity(tenants.len());

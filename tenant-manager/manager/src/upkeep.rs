@@ -1,4 +1,5 @@
-//! The manager's timers: reconciling, hibernating the idle, sweeping sessions.
+//! The manager's timers: reconciling, hibernating the idle, sweeping sessions,
+//! reading what the host uses.
 //!
 //! Each is an idempotent function without input, run again and again; what
 //! must happen at once is done by whoever knows (`Inner::reconcile`).

@@ -2,7 +2,8 @@
 //!
 //! Owns one directory of the host per node and everything in it. Invariants:
 //! no path leads out of that directory (see [`jail`]); no bytes are written
-//! that the node's disk quota has not been charged for; requests of one
+//! that the node's disk quota has not been charged for, and what was written is
+//! paid for at the node's rate before the answer; requests of one
 //! process are done in the order they came, those of different processes side
 //! by side up to a bound. File work happens in the blocking pool. The module
 //! stops when its inbox closes, after finishing what it has taken out, or when

@@ -33,7 +33,7 @@ impl Synced {
         known.dirs.remove(dir);
     }
 
-    /// Directories moved or went: paths mean others than before.
+    /// Directories moved: paths mean others than before.
     pub(crate) fn moved(&self) {
         let mut known = self.0.lock();
         known.changes += 1;
