@@ -226,12 +226,18 @@ impl Service for Timer {
             {
                 sleep.as_mut().reset(due);
             }
+            // What is due is not slept for: the clock of sleeps is coarse.
+            let elapsed = due.is_some_and(|due| due <= Instant::now());
             tokio::select! {
                 received = inbox.recv() => match received {
                     Some((message, arrived)) => self.handle(&message, arrived, &mut table),
                     None => return,
                 },
-                () = &mut sleep, if due.is_some() => self.fire(&mut table),
+                () = async {
+                    if !elapsed {
+                        sleep.as_mut().await;
+                    }
+                }, if due.is_some() => self.fire(&mut table),
                 event = events.recv() => match event {
                     Ok(NodeEvent::Exited { process, .. }) => table.drop_of(&process),
                     Ok(NodeEvent::Print { .. }) | Err(broadcast::error::RecvError::Lagged(_)) => {}

@@ -63,7 +63,9 @@ async fn timers_answer_in_the_order_they_elapse_with_an_empty_body() {
         let answer = bench.sent.recv().await.unwrap();
         let elapsed = start.elapsed().as_millis();
         assert_eq!(answer.id, wanted);
-        assert!((millis..millis + 3).contains(&elapsed), "{elapsed}");
+        // The clock of sleeps has steps of a millisecond; what is due takes none.
+        let late = if millis == 0 { 1 } else { 3 };
+        assert!((millis..millis + late).contains(&elapsed), "{elapsed}");
         assert_eq!(answer.target.process.as_str(), APP);
         assert_eq!(
             answer.message,
