@@ -31,8 +31,9 @@ const ADDRESS_SPACE_PER_BYTE: u64 = 16;
 const MAX_ARTIFACT: u64 = 1 << 30;
 /// CPU seconds until the head was read.
 const STARTUP_CPU: u64 = 10;
-/// Lowest priority but one, so that compiling never delays a running node.
-const NICE: i32 = 18;
+/// A third of a guest's weight: compiling hardly delays a running node, and a
+/// node that computes for ever does not keep others from being installed.
+const NICE: i32 = 5;
 
 /// The main function of the compile worker.
 #[must_use]

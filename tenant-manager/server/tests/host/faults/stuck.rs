@@ -27,8 +27,13 @@ async fn stick(ssh: &Ssh) {
     let kit = Kit::new(tunnel.port);
     kit.install(&test_package("hostile:tester.dev")).await;
     kit.install(&test_package("sleeper:tester.dev")).await;
-    let spinning = kit.inject(HOG, r#"{"Spawn":4}"#).await;
-    let spinning: Value = serde_json::from_str(&spinning.body).unwrap();
+    // It may have to be compiled first.
+    let spinning = eventually("the app", PATIENCE, async || {
+        let told = kit.inject(HOG, r#"{"Spawn":4}"#).await;
+        (told.status == StatusCode::OK).then_some(told.body)
+    })
+    .await;
+    let spinning: Value = serde_json::from_str(&spinning).unwrap();
     assert_eq!(spinning["spawned"].as_array().unwrap().len(), 4);
     kit.rpc(HOG, "\"Spin\"", None, None).await;
     let deaf = json!({ "Deaf": DEAF_MILLIS }).to_string();
