@@ -172,7 +172,8 @@ impl Conversation {
         };
         let rsvp = match (expects, inherited) {
             (Some(_), _) => Some(self.our.clone()),
-            (None, Some(prompt)) => prompt.rsvp.clone(),
+            // A module names nobody: it is itself who waits.
+            (None, Some(prompt)) => Some(prompt.rsvp.as_ref().unwrap_or(&prompt.source).clone()),
             (None, None) => None,
         };
         let blob = blob.or_else(|| self.blob.last().filter(|_| request.inherit));

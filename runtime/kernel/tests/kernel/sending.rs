@@ -65,6 +65,17 @@ fn rsvp_is_the_sender_if_it_waits_else_inherited_else_none() {
 }
 
 #[test]
+fn what_is_handed_on_for_a_module_is_answered_to_the_module() {
+    let mut state = conversation();
+    let mut incoming = asks("http-server:distro:sys", "me:k:g", 1, Some(15));
+    incoming.rsvp = None;
+    state.ingest(incoming).unwrap();
+    let handed_on = send(&mut state, outgoing("b:k:g", request(None, true)), 2);
+    assert_eq!(handed_on.id, MessageId(1));
+    assert_eq!(handed_on.rsvp, Some(at("http-server:distro:sys")));
+}
+
+#[test]
 fn node_our_and_old_names_become_canonical_on_the_way_out() {
     let mut state = conversation();
     let mut out = outgoing("our@http_server:distro:sys", request(Some(1), false));
