@@ -232,6 +232,7 @@ fn preferred() -> Preferred {
     ];
     const CIPHERS: &[cipher::Name] = &[
         cipher::CHACHA20_POLY1305,
+        cipher::AES_128_GCM,
         cipher::AES_256_GCM,
         cipher::AES_256_CTR,
         cipher::AES_128_CTR,
