@@ -60,7 +60,7 @@ verify: setup setup-test fmt-check rules clippy
 # Hostile input made by libFuzzer, for so many seconds a target.
 FUZZ_SECONDS ?= 20
 fuzz: setup
-	@for target in vfs_paths vfs_zip dialects; do \
+	@for target in vfs_paths vfs_zip dialects http_head http_paths rpc_json extension; do \
 	    runtime/fuzz/run $$target $(FUZZ_SECONDS); \
 	done
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lifecycle::Clock;
 use tenant_manager::Manager;
@@ -10,8 +11,9 @@ use tenant_model::AccountId;
 use crate::client::{customer, is_trusted};
 use crate::hold::Held;
 use crate::host_router::Hosts;
-use crate::in_flight::{InFlight, Shares};
-use crate::options::{Network, Options, OptionsError, PublicAddress};
+use crate::in_flight::{Counted, InFlight, Shares};
+use crate::options::{Network, Options, OptionsError, PublicAddress, Rate};
+use crate::proxy::Paces;
 use crate::rate_limit::RateLimit;
 
 /// Most requests of one tenant at once; one more is answered with 503.
@@ -22,6 +24,20 @@ const MAX_SOCKETS: u32 = 128;
 const SHARE: u32 = 4;
 /// Most event streams of one account at once: tabs with the dashboard.
 const MAX_STREAMS: u32 = 16;
+/// Most requests of one client address at once on connections that carry many:
+/// as many as it could have on connections that carry one each.
+const MAX_CLIENT_REQUESTS: u32 = 256;
+
+/// By so many may the requests that a client address gives up outnumber those
+/// of which it takes the answer, on connections that carry many: beginning them
+/// costs us more than giving them up costs it.
+const GIVEN_UP: Rate = Rate {
+    burst: 200,
+    per: Duration::from_secs(20),
+};
+
+/// One request of a client address.
+pub(crate) type ClientRequest = Counted<IpAddr>;
 
 /// Shared by all connections.
 #[derive(Debug)]
@@ -37,6 +53,12 @@ pub(crate) struct App {
     pub(crate) in_flight: Shares,
     /// Open WebSockets of a tenant.
     pub(crate) sockets: Shares,
+    /// How fast a tenant's WebSockets are read.
+    pub(crate) paces: Paces,
+    /// Requests of a client address on connections that carry many.
+    pub(crate) client_requests: InFlight<IpAddr>,
+    /// Requests that a client address gave up and did not make good for.
+    pub(crate) given_up: Arc<RateLimit>,
     /// Refusals that come late.
     pub(crate) held: Held,
     /// Open event streams of an account.
@@ -91,6 +113,10 @@ impl App {
             count_loopback: rates.count_loopback,
             in_flight: Shares::new(MAX_REQUESTS, MAX_REQUESTS / SHARE),
             sockets: Shares::new(MAX_SOCKETS, MAX_SOCKETS / SHARE),
+            paces: Paces::default(),
+            client_requests: InFlight::new(MAX_CLIENT_REQUESTS),
+            // Who is not counted is not asked for.
+            given_up: Arc::new(RateLimit::new(GIVEN_UP, true)),
             held: Held::default(),
             streams: InFlight::new(MAX_STREAMS),
             ssh_host: options.ssh_host,

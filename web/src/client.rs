@@ -6,6 +6,10 @@ use http::HeaderMap;
 
 use crate::options::Network;
 
+/// No request comes through more trusted proxies than this; what is further
+/// away is not looked at.
+const MAX_HOPS: usize = 32;
+
 /// The client of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Client {
@@ -56,12 +60,15 @@ pub(crate) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
 /// it was written by somebody nobody vouches for.
 fn forwarded_for(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let mut nearest = peer;
+    let mut hops = 0;
     for value in headers.get_all("x-forwarded-for").iter().rev() {
         let Ok(value) = value.to_str() else {
             return nearest;
         };
         for entry in value.rsplit(',') {
-            let Some(address) = parse_entry(entry.trim()) else {
+            hops += 1;
+            let address = parse_entry(entry.trim()).filter(|_| hops <= MAX_HOPS);
+            let Some(address) = address else {
                 return nearest;
             };
             nearest = address;
@@ -73,12 +80,13 @@ fn forwarded_for(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAd
     nearest
 }
 
-/// An address, with or without a port.
+/// An address, with or without a port; one of v6 may stand in brackets.
 fn parse_entry(entry: &str) -> Option<IpAddr> {
-    entry
-        .parse::<IpAddr>()
-        .or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()))
-        .ok()
+    let inside = entry.strip_prefix('[').and_then(|v6| v6.strip_suffix(']'));
+    let v6 = inside.and_then(|v6| v6.parse::<Ipv6Addr>().ok());
+    v6.map(IpAddr::from)
+        .or_else(|| entry.parse().ok())
+        .or_else(|| entry.parse().ok().map(|socket: SocketAddr| socket.ip()))
         .map(|address| address.to_canonical())
 }
 
@@ -141,5 +149,83 @@ mod tests {
         assert_eq!(client.address.to_string(), "10.0.0.2");
         let none = resolve("10.0.0.1", &[], &["10.0.0.0/8"]);
         assert_eq!(none.address.to_string(), "10.0.0.1");
+    }
+
+    #[test]
+    fn entries_are_addresses_and_nothing_else() {
+        for (entry, address) in [
+            ("203.0.113.5", "203.0.113.5"),
+            (" 203.0.113.5 ", "203.0.113.5"),
+            ("203.0.113.5:80", "203.0.113.5"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:443", "2001:db8::7"),
+            ("::ffff:203.0.113.5", "203.0.113.5"),
+            ("[::ffff:203.0.113.5]:1", "203.0.113.5"),
+            // What is no address leaves the proxy itself.
+            ("", "10.0.0.1"),
+            ("unknown", "10.0.0.1"),
+            ("_hidden", "10.0.0.1"),
+            ("localhost", "10.0.0.1"),
+            ("203.0.113.5:", "10.0.0.1"),
+            ("203.0.113.5:x", "10.0.0.1"),
+            ("203.0.113.5/32", "10.0.0.1"),
+            ("203.0.113.05", "10.0.0.1"),
+            ("203.0.113", "10.0.0.1"),
+            ("3405803781", "10.0.0.1"),
+            ("0x7f000001", "10.0.0.1"),
+            ("[203.0.113.5]", "10.0.0.1"),
+            ("[2001:db8::7", "10.0.0.1"),
+            ("2001:db8::7]", "10.0.0.1"),
+            ("[2001:db8::7]x", "10.0.0.1"),
+            ("fe80::1%eth0", "10.0.0.1"),
+            ("for=203.0.113.5", "10.0.0.1"),
+            ("\"203.0.113.5\"", "10.0.0.1"),
+            ("203.0.113.5 203.0.113.6", "10.0.0.1"),
+            ("203.0.113.5;203.0.113.6", "10.0.0.1"),
+        ] {
+            let chain = [("x-forwarded-for", entry)];
+            let client = resolve("10.0.0.1", &chain, &["10.0.0.0/8"]);
+            assert_eq!(client.address.to_string(), address, "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn no_other_header_names_the_client() {
+        for name in [
+            "forwarded",
+            "x-real-ip",
+            "x-client-ip",
+            "true-client-ip",
+            "cf-connecting-ip",
+            "x-forwarded",
+            "via",
+        ] {
+            let chain = [(name, "203.0.113.5")];
+            let client = resolve("10.0.0.1", &chain, &["10.0.0.0/8"]);
+            assert_eq!(client.address.to_string(), "10.0.0.1", "{name}");
+        }
+        for claim in [
+            ("forwarded", "for=203.0.113.5;proto=https;host=evil"),
+            ("x-forwarded-ssl", "on"),
+            ("front-end-https", "on"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-proto", "https, http"),
+            ("x-forwarded-proto", "httpss"),
+        ] {
+            assert!(!resolve("10.0.0.1", &[claim], &["10.0.0.0/8"]).secure);
+        }
+    }
+
+    #[test]
+    fn a_long_way_is_followed_so_far() {
+        let way = |hops: usize| {
+            let hops = format!("203.0.113.5{}", ", 10.0.0.2".repeat(hops));
+            let chain = [("x-forwarded-for", hops.as_str())];
+            resolve("10.0.0.1", &chain, &["10.0.0.0/8"]).address
+        };
+        assert_eq!(way(MAX_HOPS - 1).to_string(), "203.0.113.5");
+        assert_eq!(way(MAX_HOPS).to_string(), "10.0.0.2");
+        assert_eq!(way(5000).to_string(), "10.0.0.2");
     }
 }

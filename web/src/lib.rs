@@ -18,6 +18,8 @@ mod app;
 mod auth;
 mod client;
 mod dashboard;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hold;
 mod host_router;
 mod in_flight;

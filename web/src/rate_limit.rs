@@ -64,6 +64,31 @@ impl RateLimit {
         seen.put(address, next);
         Ok(())
     }
+
+    /// Whether [`Self::check`] would refuse `address` now.
+    pub(crate) fn is_over(&self, address: IpAddr) -> bool {
+        let now = Instant::now();
+        let paid = self.seen.lock().get(customer(address));
+        paid.is_some_and(|paid| (paid + self.interval).duration_since(now) > self.tolerance)
+    }
+
+    /// Counts one use by `address`, however many it had.
+    pub(crate) fn charge(&self, address: IpAddr) {
+        let (address, now) = (customer(address), Instant::now());
+        let mut seen = self.seen.lock();
+        let paid = seen.get(address).map_or(now, |paid| paid.max(now));
+        seen.put(address, paid + self.interval);
+    }
+
+    /// Takes one use by `address` back, if there is one.
+    pub(crate) fn give_back(&self, address: IpAddr) {
+        let (address, now) = (customer(address), Instant::now());
+        let mut seen = self.seen.lock();
+        let paid = seen.get(address).filter(|paid| *paid > now);
+        if let Some(paid) = paid.and_then(|paid| paid.checked_sub(self.interval)) {
+            seen.put(address, paid);
+        }
+    }
 }
 
 impl Generations {
@@ -129,6 +154,25 @@ mod tests {
             assert_eq!(counting.check(ip("127.0.0.1")), Ok(()));
         }
         assert!(counting.check(ip("127.0.0.1")).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_back_was_not_used() {
+        let limit = limit(true);
+        let (busy, other) = (ip("192.0.2.1"), ip("192.0.2.2"));
+        limit.give_back(busy);
+        for _ in 0..2 {
+            limit.charge(busy);
+        }
+        assert!(!limit.is_over(busy));
+        limit.charge(busy);
+        assert!(limit.is_over(busy) && !limit.is_over(other));
+        limit.give_back(busy);
+        assert!(!limit.is_over(busy));
+        limit.charge(busy);
+        assert!(limit.is_over(busy));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(!limit.is_over(busy));
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod egress;
 mod handle;
 mod http;
 mod keyfile;
@@ -21,6 +22,7 @@ mod upgrade;
 mod visit;
 
 pub use crate::http::{BoxError, HttpBody, HttpRequest, HttpResponse, Origin, body, empty_body};
+pub use egress::{EgressOutcome, EgressPage, EgressQuery, EgressRecord};
 pub use handle::{
     Alarm, AlarmTime, ByteStream, LaunchError, NodeError, NodeHandle, NodeLauncher, NodeStatus,
     Rest, StopReason,

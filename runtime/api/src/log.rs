@@ -13,6 +13,8 @@ use lifecycle::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::{EgressPage, EgressQuery};
+
 /// Highest verbosity that anything is printed with.
 pub const MAX_VERBOSITY: u8 = 3;
 
@@ -99,6 +101,13 @@ pub trait NodeLogs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`LogError`].
     async fn read(&self, dir: &Path, query: LogQuery) -> Result<LogPage, LogError>;
+
+    /// Part of what the node with its log in `dir` connected to, or tried to;
+    /// nothing if it never did.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    async fn egress(&self, dir: &Path, query: EgressQuery) -> Result<EgressPage, LogError>;
 
     /// Changes whenever this process has added to the log in `dir`.
     fn changes(&self, dir: &Path) -> watch::Receiver<()>;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use node_types::NodeName;
 
 use crate::{Keyfile, Secret, Transport};
@@ -42,6 +43,9 @@ pub struct NodeSpec {
     pub log_dir: PathBuf,
     /// Its way to other nodes, which speaks for this node only.
     pub transport: Arc<dyn Transport>,
+    /// Ranges of addresses that its apps may connect to besides the public
+    /// internet, from its plan.
+    pub egress_allow: Vec<IpNet>,
 }
 
 /// A node's secrets, 32 bytes each.

@@ -3,6 +3,7 @@
 //! Order: process map and rights, modules, processes. Nothing of a failed
 //! boot is left running.
 
+mod outside;
 mod packages;
 mod stores;
 
@@ -36,11 +37,12 @@ use crate::overrides::StoredOverrides;
 use crate::persist::ProcessMap;
 use crate::process::{self, WasmProcess};
 use crate::rest::Bed;
+use outside::outside;
 use packages::enter_distro;
 use stores::Stores;
 
 /// Runtime modules, and whether any process may message them.
-const MODULES: [(&str, bool); 10] = [
+const MODULES: [(&str, bool); 11] = [
     ("kernel", false),
     ("state", false),
     ("timer", true),
@@ -49,6 +51,7 @@ const MODULES: [(&str, bool); 10] = [
     ("sqlite", false),
     ("fd-manager", false),
     ("http-server", false),
+    ("http-client", false),
     ("net", false),
     ("terminal", false),
 ];
@@ -157,13 +160,16 @@ async fn assemble(
     let overrides = StoredOverrides::load(keyspace.clone()).await;
     let history = StoredHistory::load(keyspace, tasks).await;
     let terminal = Terminal::new(port.clone(), tasks.clone(), history, overrides);
-    kernel.know_modules(&stores.vfs, &http);
+    let activity = Activity::new();
+    let (http_client, egress_log) = outside(host, &spec, &port, tasks, &activity);
+    kernel.know_modules(&stores.vfs, &http, &http_client);
 
     attach(&kernel, stores.vfs, FINISHES);
     attach(&kernel, stores.kv, FINISHES);
     attach(&kernel, stores.sqlite, FINISHES);
     attach(&kernel, FdManager::new(port.clone()), DROPPED);
     attach(&kernel, http.clone(), FINISHES);
+    attach(&kernel, http_client, FINISHES);
     attach(&kernel, terminal.clone(), FINISHES);
     attach(&kernel, Timer::new(port.clone()), DROPPED);
     attach(
@@ -210,7 +216,8 @@ async fn assemble(
         terminal,
         tasks: tasks.clone(),
         log: log.clone(),
-        activity: Activity::new(),
+        egress_log,
+        activity,
         status: watch::Sender::new(NodeStatus::Booting),
         bed,
         rest: OnceLock::new(),

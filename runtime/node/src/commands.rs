@@ -265,6 +265,9 @@ impl Kernel {
         if let Some(http) = self.http() {
             http.forget(id);
         }
+        if let Some(client) = self.http_client() {
+            client.forget(id);
+        }
         Some(killed.persist)
     }
 

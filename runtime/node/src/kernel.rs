@@ -16,6 +16,7 @@ use lifecycle::{Entropy, Tasks, queue};
 use node_api::{NodeLimits, NodeUsage};
 use node_engine::{Engine, TenantBudget};
 use node_kernel::{MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, ProcessTable};
+use node_services::http_client::HttpClient;
 use node_services::http_server::HttpServer;
 use node_services::net::Network;
 use node_services::state::StateStore;
@@ -62,6 +63,7 @@ pub(crate) struct Kernel {
     /// process runs. Weak, since modules hold on to the kernel.
     vfs: OnceLock<Weak<Vfs>>,
     http: OnceLock<Weak<HttpServer>>,
+    http_client: OnceLock<Weak<HttpClient>>,
     /// Cancelled when a process asks the node to shut down.
     pub(crate) shutdown: CancellationToken,
     /// The zero of all moments of this node.
@@ -124,6 +126,7 @@ impl Kernel {
             quota: parts.quota,
             vfs: OnceLock::new(),
             http: OnceLock::new(),
+            http_client: OnceLock::new(),
             shutdown: CancellationToken::new(),
             epoch: Instant::now(),
             tasks: parts.tasks,
@@ -145,10 +148,16 @@ impl Kernel {
     }
 
     /// Makes the modules known that the kernel itself uses.
-    pub(crate) fn know_modules(&self, vfs: &Arc<Vfs>, http: &Arc<HttpServer>) {
-        // Both are empty: boot calls this once.
+    pub(crate) fn know_modules(
+        &self,
+        vfs: &Arc<Vfs>,
+        http: &Arc<HttpServer>,
+        http_client: &Arc<HttpClient>,
+    ) {
+        // All are empty: boot calls this once.
         let _ = self.vfs.set(Arc::downgrade(vfs));
         let _ = self.http.set(Arc::downgrade(http));
+        let _ = self.http_client.set(Arc::downgrade(http_client));
     }
 
     /// The files of the node, unless it is stopping.
@@ -159,6 +168,12 @@ impl Kernel {
     /// The HTTP module of the node, unless it is stopping.
     pub(crate) fn http(&self) -> Option<Arc<HttpServer>> {
         self.http.get().and_then(Weak::upgrade)
+    }
+
+    /// The module for what processes ask for outside, unless the node is
+    /// stopping.
+    pub(crate) fn http_client(&self) -> Option<Arc<HttpClient>> {
+        self.http_client.get().and_then(Weak::upgrade)
     }
 
     /// The address of a process of this node.

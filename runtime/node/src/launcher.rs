@@ -13,6 +13,7 @@ use lifecycle::{Clock, Entropy, Tasks, Timestamp};
 use node_api::{
     Alarm, AlarmTime, DiskUse, LaunchError, NodeHandle, NodeLauncher, NodeSpec, TenantKey,
 };
+use node_egress::Dialer;
 use node_engine::{Component, Engine, PrepareError};
 use node_services::http_server::HASHING_PERMITS;
 use node_services::sqlite::CONCURRENT_ON_HOST;
@@ -41,6 +42,8 @@ pub struct LauncherOptions {
     pub entropy: Arc<dyn Entropy>,
     /// Where nodes' logs are told to have grown.
     pub logs: Arc<LogFiles>,
+    /// The way to what apps ask for outside.
+    pub dialer: Arc<Dialer>,
     /// Tasks on the guests' runtime.
     pub tasks: Tasks,
     /// Whether nodes are reached by TLS from outside.
@@ -59,6 +62,7 @@ pub struct Launcher {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) logs: Arc<LogFiles>,
+    pub(crate) dialer: Arc<Dialer>,
     pub(crate) tasks: Tasks,
     pub(crate) hashing: Arc<Semaphore>,
     /// Turns of SQL statements, of all nodes.
@@ -95,6 +99,7 @@ impl Launcher {
             clock,
             entropy,
             logs,
+            dialer,
             tasks,
             tls,
         } = options;
@@ -117,6 +122,7 @@ impl Launcher {
             clock,
             entropy,
             logs,
+            dialer,
             tasks,
             hashing: Arc::new(Semaphore::new(HASHING_PERMITS)),
             sql_turns: Arc::new(Semaphore::new(CONCURRENT_ON_HOST)),

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::activity::{Activity, InUse};
 use crate::kernel::Kernel;
-use crate::log::NodeLog;
+use crate::log::{EgressFiles, NodeLog};
 use crate::rest::Bed;
 
 /// How long processes and modules may take to see that they shall end. Guests
@@ -37,6 +37,7 @@ pub(crate) struct Node {
     pub(crate) terminal: Arc<Terminal>,
     pub(crate) tasks: Tasks,
     pub(crate) log: NodeLog,
+    pub(crate) egress_log: Arc<EgressFiles>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) status: watch::Sender<NodeStatus>,
     pub(crate) bed: Bed,
@@ -89,6 +90,7 @@ impl Node {
         // Empty: a node winds down once.
         let _ = self.rest.set(Rest { wake_in, disk });
         self.log.close().await;
+        self.egress_log.close().await;
         self.kernel.forget_everything();
     }
 

@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::quota::QuotaExceeded;
 use crate::{kv, sqlite, state, timer, vfs};
 
+pub use crate::http_server::fuzzing::{extension, http_paths, rpc_json};
 pub use crate::vfs::fuzzing::Files;
 
 /// Which module reads.

@@ -13,6 +13,7 @@ mod dialect;
 pub mod fd_manager;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod http_client;
 pub mod http_server;
 pub mod kv;
 pub mod net;

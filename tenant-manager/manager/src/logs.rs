@@ -1,4 +1,4 @@
-//! A node's log, for its owner.
+//! A node's log, and where its apps connected to, for its owner.
 //!
 //! Reading touches no node: it neither wakes one nor keeps it awake. A follower
 //! ends with the host, with the session that opened it, and with the tenant.
@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use node_api::{LogPage, LogPlace, LogQuery, LogRecord, NodeLogs};
+use node_api::{
+    EgressPage, EgressQuery, LogError, LogPage, LogPlace, LogQuery, LogRecord, NodeLogs,
+};
 use tenant_model::{SessionId, TenantId};
 use tokio::sync::{broadcast, watch};
 
@@ -42,6 +44,21 @@ impl Manager {
         self.0.read_log(&tenant, query).await
     }
 
+    /// Part of what the apps of a node connected to, or tried to.
+    ///
+    /// # Errors
+    /// [`NodeOpError::NotFound`], or [`NodeOpError::Unavailable`] if it cannot
+    /// be read.
+    pub async fn node_egress(
+        &self,
+        principal: &Principal,
+        label: &str,
+        query: EgressQuery,
+    ) -> Result<EgressPage, NodeOpError> {
+        let tenant = self.owned(principal, label).ok_or(NodeOpError::NotFound)?;
+        self.0.read_egress(&tenant, query).await
+    }
+
     /// A node's log from `query` on, as it grows.
     ///
     /// # Errors
@@ -65,6 +82,16 @@ impl Inner {
     ) -> Result<LogPage, NodeOpError> {
         let dir = log_dir(&self.data_dir, tenant.id);
         read(&*self.logs, &dir, query).await
+    }
+
+    pub(crate) async fn read_egress(
+        &self,
+        tenant: &Tenant,
+        query: EgressQuery,
+    ) -> Result<EgressPage, NodeOpError> {
+        let dir = log_dir(&self.data_dir, tenant.id);
+        let page = self.logs.egress(&dir, query).await;
+        page.map_err(|error| not_read(&error))
     }
 
     /// Follows a log until `principal`'s session ends.
@@ -92,10 +119,14 @@ impl Inner {
 }
 
 async fn read(logs: &dyn NodeLogs, dir: &Path, query: LogQuery) -> Result<LogPage, NodeOpError> {
-    logs.read(dir, query).await.map_err(|error| {
-        tracing::warn!("{error}");
-        NodeOpError::Unavailable("the node's log cannot be read just now".to_owned())
-    })
+    let page = logs.read(dir, query).await;
+    page.map_err(|error| not_read(&error))
+}
+
+/// What whoever asked is told; the operator reads the rest.
+fn not_read(error: &LogError) -> NodeOpError {
+    tracing::warn!("{error}");
+    NodeOpError::Unavailable("the node's log cannot be read just now".to_owned())
 }
 
 /// What a follower of a log is told.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifecycle::Timestamp;
-use node_api::{LogPage, LogQuery, Secret};
+use node_api::{EgressPage, EgressQuery, LogPage, LogQuery, Secret};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tenant_model::{AccountId, Deed, DesiredState, Label, NodeStatus, Role};
@@ -325,6 +325,20 @@ impl Operator<'_> {
         let tenant = self.tenant(label)?;
         self.audit(Some(&tenant), "node.read-log").await?;
         self.inner().read_log(&tenant, query).await
+    }
+
+    /// Part of what the apps of a node connected to, or tried to.
+    ///
+    /// # Errors
+    /// [`NodeOpError`].
+    pub async fn node_egress(
+        &self,
+        label: &str,
+        query: EgressQuery,
+    ) -> Result<EgressPage, NodeOpError> {
+        let tenant = self.tenant(label)?;
+        self.audit(Some(&tenant), "node.read-egress").await?;
+        self.inner().read_egress(&tenant, query).await
     }
 
     /// A node's log from `query` on, as it grows.

@@ -211,6 +211,7 @@ impl Tenant {
             sql_root: self.sql_root(data_dir),
             log_dir: log_dir(data_dir, self.id),
             transport,
+            egress_allow: self.plan.egress_allow.clone(),
         };
         Ok((spec, login.version))
     }

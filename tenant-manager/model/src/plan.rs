@@ -1,5 +1,6 @@
 //! What an account may use.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 const MIB: u64 = 1 << 20;
@@ -28,6 +29,10 @@ pub struct Plan {
     /// before there was this say no.
     #[serde(default)]
     pub always_on: bool,
+    /// Ranges of addresses that apps of its nodes may connect to besides the
+    /// public internet. Plans that were stored before there was this have none.
+    #[serde(default)]
+    pub egress_allow: Vec<IpNet>,
 }
 
 fn disk_bytes_per_second() -> u64 {
@@ -52,6 +57,7 @@ impl Default for Plan {
             disk_bytes_per_second: disk_bytes_per_second(),
             processes: 64,
             always_on: false,
+            egress_allow: Vec::new(),
         }
     }
 }
@@ -72,9 +78,13 @@ mod tests {
         assert_eq!(plan, now);
         let stored = serde_json::to_string(&Plan {
             disk_bytes_per_second: 0,
+            egress_allow: vec!["10.1.0.0/16".parse().unwrap()],
             ..now
         });
-        let plan: Plan = serde_json::from_str(&stored.unwrap()).unwrap();
+        let stored = stored.unwrap();
+        assert!(stored.contains(r#""egress_allow":["10.1.0.0/16"]"#));
+        let plan: Plan = serde_json::from_str(&stored).unwrap();
         assert_eq!(plan.disk_bytes_per_second, 0);
+        assert_eq!(plan.egress_allow.len(), 1);
     }
 }

@@ -167,6 +167,16 @@ pub enum NodeCommand {
         #[command(flatten)]
         node: OneNode,
     },
+    /// Print where a node's apps connected to, or tried to, newest first: time,
+    /// what came of it, where, address, process, reason
+    Egress {
+        /// Most connections
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 100,
+              value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        #[command(flatten)]
+        node: OneNode,
+    },
     /// Print what a node uses and may use, each of its processes, and what it
     /// used before; asks the host that runs
     Usage {

@@ -8,10 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::units;
+use crate::values::{base_url, host_name, name_servers, postgres_url, ranges};
 
 /// One layer of settings; absent means "not said here". The command line and
 /// the environment make one layer, the file another.
@@ -82,6 +84,24 @@ pub struct Layer {
         num_args = 0..=1, default_missing_value = "true"
     )]
     pub plan_always_on: Option<bool>,
+    /// Default plan: ranges of addresses that apps may connect to besides the
+    /// public internet, such as 10.1.0.0/16 [default: none]
+    #[arg(
+        long,
+        env = "BERTH_PLAN_EGRESS_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    pub plan_egress_allow: Option<Vec<String>>,
+    /// Name servers that names apps connect to are looked up with, such as
+    /// 192.0.2.53 [default: the system's]
+    #[arg(
+        long,
+        env = "BERTH_EGRESS_DNS",
+        value_name = "ADDR[:PORT]",
+        value_delimiter = ','
+    )]
+    pub egress_dns: Option<Vec<String>>,
     /// How the dashboard is reached from outside when a TLS terminator stands
     /// in front, such as https://berth.example
     #[arg(long, env = "BERTH_PUBLIC_URL", value_name = "URL")]
@@ -116,7 +136,7 @@ pub struct Layer {
 }
 
 /// The default plan for new accounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanConfig {
     /// Nodes per account.
     pub nodes: u32,
@@ -131,6 +151,8 @@ pub struct PlanConfig {
     pub processes: u32,
     /// Nodes never hibernate by themselves.
     pub always_on: bool,
+    /// What apps may connect to besides the public internet.
+    pub egress_allow: Vec<IpNet>,
 }
 
 /// Everything `serve` needs to know, validated.
@@ -158,6 +180,9 @@ pub struct Config {
     pub max_awake: Option<usize>,
     /// For new accounts.
     pub plan: PlanConfig,
+    /// Where names that apps connect to are looked up; the system's name servers
+    /// if it is empty.
+    pub egress_dns: Vec<SocketAddr>,
     /// Without a trailing slash.
     pub public_url: Option<String>,
     /// Believed proxies.
@@ -221,6 +246,8 @@ impl Layer {
             plan_disk_rate: self.plan_disk_rate.or(below.plan_disk_rate),
             plan_processes: self.plan_processes.or(below.plan_processes),
             plan_always_on: self.plan_always_on.or(below.plan_always_on),
+            plan_egress_allow: self.plan_egress_allow.or(below.plan_egress_allow),
+            egress_dns: self.egress_dns.or(below.egress_dns),
             public_url: self.public_url.or(below.public_url),
             trusted_proxy: self.trusted_proxy.or(below.trusted_proxy),
             allow_shared_domain: self.allow_shared_domain.or(below.allow_shared_domain),
@@ -255,6 +282,8 @@ impl Layer {
             plan_disk_rate,
             plan_processes,
             plan_always_on,
+            plan_egress_allow,
+            egress_dns,
             public_url,
             trusted_proxy,
             allow_shared_domain,
@@ -280,6 +309,7 @@ impl Layer {
                 .map_or(Ok(256 << 20), |text| size("plan-disk-rate", &text))?,
             processes: plan_processes.unwrap_or(64),
             always_on: plan_always_on.unwrap_or(false),
+            egress_allow: ranges("plan-egress-allow", &plan_egress_allow.unwrap_or_default())?,
         };
         ensure!(
             max_awake != Some(0),
@@ -300,6 +330,7 @@ impl Layer {
             idle_after: (!idle.is_zero()).then_some(idle),
             max_awake: max_awake.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
             plan,
+            egress_dns: name_servers("egress-dns", &egress_dns.unwrap_or_default())?,
             public_url: public_url.map(|url| base_url(&url)).transpose()?,
             trusted_proxy: trusted_proxy.unwrap_or_default(),
             packages: match packages {
@@ -343,47 +374,6 @@ fn beside_binary(name: &str) -> anyhow::Result<PathBuf> {
 
 fn size(name: &str, text: &str) -> anyhow::Result<u64> {
     units::size(text).with_context(|| name.to_owned())
-}
-
-/// A DNS name, lower case.
-fn host_name(setting: &str, text: &str) -> anyhow::Result<String> {
-    let name = text.trim_end_matches('.').to_ascii_lowercase();
-    let label_ok = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    ensure!(
-        name.len() <= 190 && name.split('.').all(label_ok),
-        "{setting}: `{text}` is not a host name; write it like example.org, without scheme or port"
-    );
-    Ok(name)
-}
-
-fn postgres_url(text: &str) -> anyhow::Result<String> {
-    ensure!(
-        text.starts_with("postgres://") || text.starts_with("postgresql://"),
-        "database-url: must begin with postgres://"
-    );
-    Ok(text.to_owned())
-}
-
-fn base_url(text: &str) -> anyhow::Result<String> {
-    let url = text.trim_end_matches('/');
-    let Some(rest) = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"))
-    else {
-        bail!("public-url: `{text}` must begin with https:// or http://");
-    };
-    ensure!(
-        !rest.is_empty() && !rest.contains(['/', '?', '#', '@']),
-        "public-url: `{text}` must be a scheme and a host, without a path"
-    );
-    Ok(url.to_owned())
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ fn defaults_are_those_of_the_contract() {
             disk_bytes_per_second: 256 << 20,
             processes: 64,
             always_on: false,
+            egress_allow: Vec::new(),
         }
     );
+    assert!(config.egress_dns.is_empty());
 }
 
 #[test]
@@ -87,6 +89,19 @@ fn the_disk_rate_of_the_plan_has_units_and_may_be_without_bounds() {
 }
 
 #[test]
+fn ways_out_are_lists_in_the_file() {
+    let layer = file(
+        "plan-egress-allow = [\"10.1.0.0/16\", \"fd00:1::/32\"]\negress-dns = [\"192.0.2.53\"]",
+    );
+    let config = layer.unwrap().validate().unwrap();
+    assert_eq!(config.plan.egress_allow.len(), 2);
+    assert_eq!(
+        config.egress_dns,
+        ["192.0.2.53:53".parse::<SocketAddr>().unwrap()]
+    );
+}
+
+#[test]
 fn bad_values_say_which_setting() {
     for (text, word) in [
         ("idle-after = \"soon\"", "idle-after"),
@@ -94,6 +109,8 @@ fn bad_values_say_which_setting() {
         ("plan-processes = 1", "plan-processes"),
         ("plan-disk-rate = \"fast\"", "plan-disk-rate"),
         ("plan-disk-rate = \"1KiB\"", "plan-disk-rate"),
+        ("plan-egress-allow = [\"all\"]", "plan-egress-allow"),
+        ("egress-dns = [\"dns.example\"]", "egress-dns"),
         ("domain = \"http://x\"", "domain"),
         ("public-url = \"berth.example\"", "public-url"),
         ("database-url = \"mysql://x\"", "database-url"),

@@ -28,6 +28,7 @@ mod signals;
 mod telemetry;
 mod units;
 mod usage_text;
+mod values;
 mod wiring;
 
 use std::path::Path;
@@ -128,6 +129,11 @@ fn node(command: NodeCommand, file: Option<&Path>) -> Result<(), Failure> {
                 commands::node::logs(&config, &node.label, wanted)
             };
             return Ok(printed?);
+        }
+        NodeCommand::Egress { limit, node } => {
+            let config = configured(*node.settings, file)?;
+            let (remote, label) = (&node.remote, &node.label);
+            return Ok(commands::egress::run(&config, remote, label, limit)?);
         }
         NodeCommand::Create(node) => {
             let config = configured(*node.settings, file)?;

@@ -12,6 +12,7 @@ use anyhow::Context;
 use lifecycle::{Clock, Entropy, OsEntropy, PooledEntropy, SystemClock, TaskKind, Tasks};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use node_api::StopReason;
+use node_egress::{Dialer, EgressOptions};
 use node_engine::{Engine, EngineOptions, WorkerCommand};
 use node_runtime::{Distro, HostStore, Launcher, LauncherOptions, LogFiles};
 use tenant_manager::{HostIdentity, Manager, ManagerLimits, ManagerOptions};
@@ -178,6 +179,10 @@ async fn ground(
     options.extra_artifact_dirs = vec![artifacts];
     let engine = Engine::new(options, guests)?;
     let logs = LogFiles::new(front.clone());
+    let dialer = Dialer::new(&EgressOptions {
+        name_servers: config.egress_dns.clone(),
+    })
+    .context("prepare for connections of apps")?;
     let launcher = Launcher::new(LauncherOptions {
         engine,
         store: store.clone(),
@@ -185,6 +190,7 @@ async fn ground(
         clock: clock.clone(),
         entropy: Arc::new(PooledEntropy::default()),
         logs: logs.clone(),
+        dialer,
         tasks: guests.clone(),
         tls: config
             .public_url
@@ -218,6 +224,7 @@ async fn manager(
         disk_bytes_per_second: config.plan.disk_bytes_per_second,
         processes: config.plan.processes,
         always_on: config.plan.always_on,
+        egress_allow: config.plan.egress_allow.clone(),
     };
     let mut limits = ManagerLimits::default();
     limits.max_awake = config.max_awake.unwrap_or(limits.max_awake);

@@ -9,7 +9,7 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi};
 
 use super::v1::{
-    access, accounts, events, logs, names, nodes, operator, sessions, ssh_password, usage,
+    access, accounts, egress, events, logs, names, nodes, operator, sessions, ssh_password, usage,
 };
 use crate::problem::MEDIA_TYPE;
 
@@ -37,6 +37,7 @@ use crate::problem::MEDIA_TYPE;
         nodes::hibernate,
         events::watch,
         logs::show,
+        egress::show,
         usage::show,
         access::set_password,
         access::open,
@@ -51,6 +52,7 @@ use crate::problem::MEDIA_TYPE;
         operator::suspend,
         operator::resume,
         operator::log,
+        operator::egress,
     ),
     security(("bearer" = []), ("session_cookie" = [])),
     modifiers(&Schemes, &CommonErrors),

@@ -1,5 +1,6 @@
 //! The JSON of the API.
 
+mod egress;
 mod operator;
 mod usage;
 
@@ -14,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 
+pub(super) use egress::Connections;
 pub(super) use operator::{NodesWanted, OperatorNode, OperatorNodeList, Suspension};
 pub(super) use usage::NodeUsage;
 
@@ -119,6 +121,9 @@ struct AccountPlan {
     processes: u32,
     /// Its nodes run whether somebody uses them or not.
     always_on: bool,
+    /// Ranges of addresses that apps of its nodes may connect to besides the
+    /// public internet.
+    egress_allow: Vec<String>,
 }
 
 /// Whether a label can be had.
@@ -290,6 +295,12 @@ impl From<AccountView> for Account {
                 disk_bytes_per_second: account.plan.disk_bytes_per_second,
                 processes: account.plan.processes,
                 always_on: account.plan.always_on,
+                egress_allow: account
+                    .plan
+                    .egress_allow
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
             },
         }
     }

@@ -28,6 +28,7 @@ struct AccountPage<'a> {
     disk_rate: Option<String>,
     processes: u32,
     always_on: bool,
+    egress_allow: Option<String>,
 }
 
 pub(super) async fn show(
@@ -39,6 +40,8 @@ pub(super) async fn show(
         AuthError::Unknown => Failure::from(super::visitor::see("/sign-in?why=ended")),
         AuthError::Unavailable(cause) => Failure::unavailable(&cause),
     })?;
+    let ranges = account.plan.egress_allow.iter().map(ToString::to_string);
+    let ranges: Vec<String> = ranges.collect();
     Ok(page::ok(&AccountPage {
         layout: Layout::signed_in("Your account", &visitor, Here::Account),
         token: visitor.token.as_str(),
@@ -52,5 +55,6 @@ pub(super) async fn show(
             .then(|| bytes(account.plan.disk_bytes_per_second)),
         processes: account.plan.processes,
         always_on: account.plan.always_on,
+        egress_allow: (!ranges.is_empty()).then(|| ranges.join(", ")),
     }))
 }

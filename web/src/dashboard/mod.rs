@@ -10,6 +10,7 @@
 mod account;
 mod actions;
 mod assets;
+mod egress;
 mod enter;
 mod failure;
 mod form;
@@ -51,6 +52,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/nodes/new", get(new_node::show).post(new_node::create))
         .route("/nodes/{label}", get(node::show))
         .route("/nodes/{label}/log", get(log::show))
+        .route("/nodes/{label}/egress", get(egress::show))
         .route("/nodes/{label}/open", post(actions::open))
         .route("/nodes/{label}/start", post(actions::start))
         .route("/nodes/{label}/stop", post(actions::stop))

@@ -25,21 +25,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
+use super::deadlines::{CLOSING_DEADLINE, HEAD_DEADLINE, IDLE_DEADLINE};
 use super::head::{self, Framing, Refusal};
 use super::linger::Linger;
 use super::signals::Signals;
 use super::slots::Slot;
+use super::write_deadline::WriteDeadline;
 
-/// A new connection must begin its first request, and every request must be
-/// past its head, in this time.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// A connection may wait so long for its next request.
-const IDLE_DEADLINE: Duration = Duration::from_secs(75);
-/// The same once the door closes: longer than a client that asks one thing
-/// after the other takes, and than a packet travels.
-const CLOSING_DEADLINE: Duration = Duration::from_millis(500);
-/// A client must take some of our answer in this time.
-const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 /// Bytes asked of the socket at once while a head is awaited.
 const HEAD_READ: usize = 4096;
 
@@ -78,7 +70,7 @@ pub(super) struct Guarded<I> {
     read_deadline: Pin<Box<Sleep>>,
     /// When the deadline was looked at last, the client waited for us.
     was_busy: bool,
-    write_deadline: Option<Pin<Box<Sleep>>>,
+    write_deadline: WriteDeadline,
     linger: Option<Linger>,
     /// The connection's place, which it needs also once it is no HTTP.
     slot: Option<Slot>,
@@ -96,7 +88,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
             heads: 0,
             read_deadline: Box::pin(tokio::time::sleep(HEAD_DEADLINE)),
             was_busy: false,
-            write_deadline: None,
+            write_deadline: WriteDeadline::default(),
             linger: None,
             slot: None,
         }
@@ -105,6 +97,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
     /// Holds on to `slot` as long as there is a connection.
     pub(super) fn holding(mut self, slot: Slot) -> Self {
         self.slot = Some(slot);
+        self
+    }
+
+    /// Goes on from what was read of the first head already.
+    pub(super) fn begun(mut self, read: BytesMut) -> Self {
+        self.held = read;
         self
     }
 
@@ -327,29 +325,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Guarded<I> {
             Poll::Ready(Ok(()))
         }
     }
-
-    /// Fails a write that made no progress for too long.
-    fn poll_write_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let deadline = self
-            .write_deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_DEADLINE)));
-        ready!(deadline.as_mut().poll(context));
-        Poll::Ready(io::ErrorKind::TimedOut.into())
-    }
-
-    fn poll_writing<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut I>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        match write(Pin::new(&mut self.io), context) {
-            Poll::Ready(done) => {
-                self.write_deadline = None;
-                Poll::Ready(done)
-            }
-            Poll::Pending => self.poll_write_deadline(context).map(Err),
-        }
-    }
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
@@ -358,8 +333,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut()
-            .poll_writing(context, |io, context| io.poll_write(context, bytes))
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        this.write_deadline.watch(context, written)
     }
 
     fn poll_write_vectored(
@@ -367,9 +343,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_writing(context, |io, context| {
-            io.poll_write_vectored(context, slices)
-        })
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(context, slices);
+        this.write_deadline.watch(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -377,8 +353,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut()
-            .poll_writing(context, |io, context| io.poll_flush(context))
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.io).poll_flush(context);
+        this.write_deadline.watch(context, flushed)
     }
 
     /// Ends our side, then reads and forgets what the client still sends.

@@ -1,4 +1,5 @@
-//! Checks the head of one HTTP/1 message, stricter than parsers have to be.
+//! Checks the head of one HTTP/1 message, stricter than parsers have to be. Some
+//! of its rules hold for HTTP/2 too.
 //!
 //! Pure. What passes has one reading only: line ends are CRLF, header names
 //! touch their colon, lines are not folded, and at most one of
@@ -9,7 +10,7 @@ use http::{StatusCode, Uri};
 /// Longest head: request line and headers.
 pub(super) const MAX_HEAD: usize = 32 * 1024;
 /// Longest request target.
-const MAX_TARGET: usize = 8 * 1024;
+pub(super) const MAX_TARGET: usize = 8 * 1024;
 /// Most header lines.
 pub(super) const MAX_HEADERS: usize = 100;
 
@@ -29,7 +30,7 @@ pub(super) struct Refusal {
     pub(super) detail: &'static str,
 }
 
-const fn bad(detail: &'static str) -> Refusal {
+pub(super) const fn bad(detail: &'static str) -> Refusal {
     Refusal {
         status: StatusCode::BAD_REQUEST,
         detail,
@@ -41,6 +42,20 @@ pub(super) const TOO_LARGE: Refusal = Refusal {
     status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     detail: "the request's headers are too large: send fewer or shorter ones",
 };
+
+/// The request target is longer than [`MAX_TARGET`].
+pub(super) const LONG_TARGET: Refusal = Refusal {
+    status: StatusCode::URI_TOO_LONG,
+    detail: "the request's path is too long",
+};
+
+/// The request target is no address.
+pub(super) const BAD_TARGET: Refusal =
+    bad("the request's path contains characters that must be percent-encoded");
+
+/// The request target is an address, but of another form than its method has.
+pub(super) const NO_FORM: Refusal =
+    bad("the request is for no path: it must begin with a slash, or with http:// and a host");
 
 /// The head did not arrive in time.
 pub(super) const TOO_SLOW: Refusal = Refusal {
@@ -137,17 +152,13 @@ fn check_request_line(line: &[u8]) -> Result<Version, Refusal> {
         return Err(SHAPE);
     }
     if target.len() > MAX_TARGET {
-        return Err(Refusal {
-            status: StatusCode::URI_TOO_LONG,
-            detail: "the request's path is too long",
-        });
+        return Err(LONG_TARGET);
     }
-    if !target.iter().all(u8::is_ascii_graphic) || Uri::try_from(target).is_err() {
-        return Err(bad(
-            "the request's path contains characters that must be percent-encoded",
-        ));
-    }
+    let uri = Uri::try_from(target).ok();
+    let uri = uri.filter(|_| target.iter().all(u8::is_ascii_graphic));
+    let uri = uri.ok_or(BAD_TARGET)?;
     match version {
+        b"HTTP/1.1" | b"HTTP/1.0" if !has_form(method, target, &uri) => Err(NO_FORM),
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
         other if other.starts_with(b"HTTP/") => Err(Refusal {
@@ -156,6 +167,22 @@ fn check_request_line(line: &[u8]) -> Result<Version, Refusal> {
         }),
         _ => Err(SHAPE),
     }
+}
+
+/// Whether the target is what such a request may be for: a path, an address with
+/// `http`, the server as such, or where a tunnel is to end.
+fn has_form(method: &[u8], target: &[u8], uri: &Uri) -> bool {
+    match (method, target) {
+        (b"CONNECT", _) => uri.scheme().is_none() && uri.authority().is_some(),
+        (_, [b'/', ..]) => true,
+        (_, b"*") => method == b"OPTIONS",
+        _ => uri.scheme_str().is_some_and(is_http),
+    }
+}
+
+/// Whether a scheme is one that is served here.
+pub(super) fn is_http(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
 /// The headers that decide framing, as far as they were read.
@@ -200,11 +227,7 @@ impl Seen {
         if self.length.is_some() {
             return Err(bad("a request must not have two Content-Length headers"));
         }
-        let digits = std::str::from_utf8(value).ok().filter(|text| {
-            (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        let length = digits.and_then(|digits| digits.parse().ok());
-        self.length = Some(length.ok_or(bad("Content-Length must be one decimal number"))?);
+        self.length = Some(parse_length(value)?);
         Ok(())
     }
 
@@ -234,6 +257,15 @@ impl Seen {
             (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
         }
     }
+}
+
+/// The number that a `Content-Length` says.
+pub(super) fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
+    let digits = std::str::from_utf8(value).ok().filter(|text| {
+        (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let length = digits.and_then(|digits| digits.parse().ok());
+    length.ok_or(bad("Content-Length must be one decimal number"))
 }
 
 fn is_token(byte: u8) -> bool {

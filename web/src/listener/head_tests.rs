@@ -32,6 +32,14 @@ fn ordinary_heads_pass() {
         status("GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n"),
         Ok(Framing::Length(0))
     );
+    for line in [
+        "OPTIONS * HTTP/1.1",
+        "CONNECT a:80 HTTP/1.1",
+        "GET HTTPS://a HTTP/1.0",
+    ] {
+        let head = format!("{line}\r\nHost: a\r\n\r\n");
+        assert_eq!(status(&head), Ok(Framing::Length(0)), "{line}");
+    }
 }
 
 #[test]
@@ -93,6 +101,13 @@ fn request_lines_have_one_shape() {
         ("G(T / HTTP/1.1", 400),
         ("GET /\u{e9} HTTP/1.1", 400),
         ("GET /\u{1} HTTP/1.1", 400),
+        ("GET x HTTP/1.1", 400),
+        ("GET a:80 HTTP/1.1", 400),
+        ("GET * HTTP/1.1", 400),
+        ("GET ?x HTTP/1.1", 400),
+        ("GET ftp://a/ HTTP/1.1", 400),
+        ("CONNECT / HTTP/1.1", 400),
+        ("CONNECT http://a/ HTTP/1.1", 400),
         ("GET / http/1.1", 400),
         ("GET / HTTP/1.2", 505),
         ("GET / HTTP/2.0", 505),

@@ -1,4 +1,4 @@
-//! Accepts connections and serves HTTP/1 on them.
+//! Accepts connections and serves HTTP/1, or HTTP/2 in the clear, on them.
 //!
 //! Owns the listening socket; every connection is a task of the set that
 //! [`Bound::serve`] makes. Binding is separate from serving, so that a port in
@@ -11,12 +11,19 @@
 //! idle connections too, and the others finish what they are doing within
 //! [`DRAIN_GRACE`].
 
+mod answer;
 mod connection;
+mod deadlines;
+pub(crate) mod fuzzing;
 mod guard;
 mod head;
+mod http1;
+mod http2;
 mod linger;
+mod preface;
 mod signals;
 mod slots;
+mod write_deadline;
 
 use std::io;
 use std::net::SocketAddr;
@@ -165,19 +172,24 @@ impl Bound {
     /// # Cancel-Safety
     /// Dropping it closes the socket; connections go on until the token.
     pub async fn serve(self) {
-        let site = Arc::new(connection::Site {
+        let site = Arc::new(answer::Site {
             apex: apex::router(&self.app),
             app: self.app,
         });
         let slots = Slots::default();
-        let stop = Arc::new(connection::Stop {
+        let stop = Arc::new(answer::Stop {
             closing: self.closing.asked.clone(),
             now: self.tasks.token().clone(),
         });
         let requests = Gate::default();
         let serve = |stream, peer, slot| {
             let asking = requests.enter();
-            let serving = connection::serve(stream, peer, site.clone(), stop.clone(), slot);
+            let visitor = answer::Visitor {
+                peer,
+                site: site.clone(),
+                stop: stop.clone(),
+            };
+            let serving = connection::serve(stream, visitor, slot, self.tasks.clone());
             self.tasks
                 .spawn(TaskKind::graceful("http connection"), async move {
                     serving.await;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -41,6 +42,18 @@ pub(crate) fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
+/// Why a request's body ended early, told to whoever hands it on: what an app
+/// makes of a broken body is no answer to its client. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending(Arc<OnceLock<UploadError>>);
+
+impl Ending {
+    /// Why, if it did and if somebody read so far.
+    pub(super) fn early(&self) -> Option<UploadError> {
+        self.0.get().copied()
+    }
+}
+
 /// A request's body, bounded in length and in how long it may keep us waiting.
 #[derive(Debug)]
 pub(crate) struct Upload<B = Incoming> {
@@ -50,6 +63,7 @@ pub(crate) struct Upload<B = Incoming> {
     waited: Duration,
     /// Since when nothing came, and when patience ends.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    ending: Ending,
 }
 
 impl<B> Upload<B> {
@@ -60,7 +74,20 @@ impl<B> Upload<B> {
             received: 0,
             waited: Duration::ZERO,
             waiting: None,
+            ending: Ending::default(),
         }
+    }
+
+    /// Tells `ending` if the body ends early.
+    pub(super) fn telling(mut self, ending: Ending) -> Self {
+        self.ending = ending;
+        self
+    }
+
+    fn end(&self, error: UploadError) -> BoxError {
+        // The first of them is the reason.
+        let _ = self.ending.0.set(error);
+        error.into()
     }
 
     fn patience(&self) -> Duration {
@@ -88,7 +115,7 @@ where
                 .waiting
                 .get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(patience))));
             ready!(deadline.as_mut().poll(context));
-            return Poll::Ready(Some(Err(UploadError::TooSlow.into())));
+            return Poll::Ready(Some(Err(this.end(UploadError::TooSlow))));
         };
         if let Some((since, _)) = this.waiting.take() {
             this.waited += since.elapsed();
@@ -102,7 +129,7 @@ where
         };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(left) = this.left.checked_sub(length) else {
-            return Poll::Ready(Some(Err(UploadError::TooLarge.into())));
+            return Poll::Ready(Some(Err(this.end(UploadError::TooLarge))));
         };
         this.left = left;
         this.received += length;
@@ -131,13 +158,14 @@ pub(super) fn stopping(mut status: watch::Receiver<NodeStatus>) -> Stopping {
     })
 }
 
-/// A node's answer on its way to the client. Keeps the node awake until the
-/// answer has ended, the client has gone, or the node stops.
+/// A node's answer on its way to the client. Keeps the node awake, and its place
+/// among the tenant's, until it is dropped: when all of it is out or the client
+/// has gone. A node that stops is not kept.
 pub(super) struct Download {
     body: HttpBody,
     lease: Option<Lease>,
     stopping: Stopping,
-    counted: Option<Share>,
+    _counted: Share,
 }
 
 impl Download {
@@ -151,7 +179,7 @@ impl Download {
             body,
             lease,
             stopping,
-            counted: Some(counted),
+            _counted: counted,
         }
     }
 }
@@ -166,17 +194,11 @@ impl Body for Download {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(context);
-        match &frame {
-            Poll::Pending => {
-                if this.lease.is_some() && this.stopping.as_mut().poll(context).is_ready() {
-                    this.lease = None;
-                }
-            }
-            Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(None | Some(Err(_))) => {
-                this.lease = None;
-                this.counted = None;
-            }
+        if frame.is_pending()
+            && this.lease.is_some()
+            && this.stopping.as_mut().poll(context).is_ready()
+        {
+            this.lease = None;
         }
         frame
     }
@@ -231,10 +253,14 @@ mod tests {
     }
 
     async fn collect(limit: u64, frames: &[(u64, usize)]) -> Result<usize, UploadError> {
-        match Upload::new(Slow::new(frames), limit).collect().await {
+        let ending = Ending::default();
+        let upload = Upload::new(Slow::new(frames), limit).telling(ending.clone());
+        let collected = match upload.collect().await {
             Ok(collected) => Ok(collected.to_bytes().len()),
             Err(error) => Err(*error.downcast::<UploadError>().unwrap()),
-        }
+        };
+        assert_eq!(ending.early(), collected.err(), "whoever hands it on knows");
+        collected
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@
 
 mod body;
 mod cookies;
+mod frames;
 mod headers;
 mod link;
 mod rpc_path;
@@ -31,8 +32,9 @@ use crate::host_router::without_port;
 use crate::in_flight::Full;
 use crate::pages::Message;
 
-use body::Download;
+use body::{Download, Ending, UploadError};
 pub(crate) use body::{Upload, is_too_large};
+pub(crate) use frames::Paces;
 pub(crate) use link::path as link_path;
 
 /// Largest request body let through to any node. Each node's own bound, from
@@ -97,11 +99,7 @@ async fn ask(
         ));
     }
     if declared_length(&request) > MAX_BODY {
-        return Err(Message::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "Too large",
-            format!("A request may carry at most {} MiB.", MAX_BODY >> 20),
-        ));
+        return Err(broken_upload(UploadError::TooLarge));
     }
     if upgrade::is_asked(&request) && upgrade::has_body(&request) {
         return Err(Message::new(
@@ -137,14 +135,15 @@ async fn lease_and_ask(
         .await
         .map_err(|error| no_lease(&error, access))?;
     let visit = visit(app, access, authority, client, &request);
-    let place = upgrade::Place::default();
-    let request = prepare(
-        request,
+    let (place, ending) = (upgrade::Place::default(), Ending::default());
+    let way = Way {
         authority,
-        visit,
         client,
-        socket.is_some().then_some(&place),
-    );
+        visit,
+        place: socket.is_some().then_some(&place),
+        ending: ending.clone(),
+    };
+    let request = prepare(request, way);
     let node = lease.node().clone();
     let mut lease = Some(lease);
     let mut stopping = body::stopping(node.status());
@@ -159,11 +158,15 @@ async fn lease_and_ask(
             answering.await
         }
     };
+    if let Some(error) = ending.early() {
+        return Err(broken_upload(error));
+    }
     if let (true, Some(counted)) = (upgrade::is_switch(&response), socket) {
         let (lease, stopping) = (lease.take(), body::stopping(node.status()));
         place.put(upgrade::Held {
             lease,
             stopping,
+            paced: app.paces.enter(tenant),
             _counted: counted,
         });
     } else if response.status().is_informational() {
@@ -194,6 +197,22 @@ fn busy(full: Full, what: &str) -> Message {
         ),
     };
     message.retry_after(BUSY_RETRY)
+}
+
+/// What is said of a body that ended early, whatever the app made of it.
+fn broken_upload(error: UploadError) -> Message {
+    match error {
+        UploadError::TooLarge => Message::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "Too large",
+            format!("A request may carry at most {} MiB.", MAX_BODY >> 20),
+        ),
+        UploadError::TooSlow => Message::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "Too slow",
+            "What the request carries arrived too slowly. Send it again over a faster connection.",
+        ),
+    }
 }
 
 fn declared_length<B>(request: &Request<B>) -> u64 {
@@ -227,29 +246,34 @@ fn visit(
     }
 }
 
-/// The request as the node gets it: origin form, clean headers, bounded body.
-/// One that may become a WebSocket brings `place`.
-fn prepare(
-    mut request: Request<Incoming>,
-    authority: &str,
-    visit: Visit,
+/// How a request came here and how it goes on.
+struct Way<'a> {
+    authority: &'a str,
     client: Client,
-    place: Option<&upgrade::Place>,
-) -> HttpRequest {
-    let upgrade = place.map(|place| upgrade::offer(&mut request, place));
+    visit: Visit,
+    /// Of one that may become a WebSocket.
+    place: Option<&'a upgrade::Place>,
+    /// Told if the body ends early.
+    ending: Ending,
+}
+
+/// The request as the node gets it: origin form, clean headers, bounded body.
+fn prepare(mut request: Request<Incoming>, way: Way<'_>) -> HttpRequest {
+    let upgrade = way.place.map(|place| upgrade::offer(&mut request, place));
     let (mut parts, body) = request.into_parts();
     if let Some(path) = parts.uri.path_and_query() {
         parts.uri = Uri::from(path.clone());
     }
     // Whatever the connection hung on it is nothing the node should reach.
     parts.extensions.clear();
-    parts.extensions.insert(visit);
-    headers::clean_request(&mut parts.headers, authority, client);
+    parts.extensions.insert(way.visit);
+    headers::clean_request(&mut parts.headers, way.authority, way.client);
     if let Some(upgrade) = upgrade {
         upgrade::mark(&mut parts.headers);
         parts.extensions.insert(upgrade);
     }
-    HttpRequest::from_parts(parts, Upload::new(body, MAX_BODY).boxed_unsync())
+    let body = Upload::new(body, MAX_BODY).telling(way.ending);
+    HttpRequest::from_parts(parts, body.boxed_unsync())
 }
 
 fn no_access(error: AccessError) -> Message {

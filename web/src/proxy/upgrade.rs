@@ -4,11 +4,12 @@
 //! Invariants: nothing but 101, to such a request, turns a connection over; a
 //! WebSocket keeps its node awake until either side ends it or the node says
 //! that it stops, and it counts against its tenant and its client for as long.
+//! What clients send is paced; see [`super::frames`].
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
@@ -19,9 +20,11 @@ use node_api::{ByteStream, HttpResponse, Upgrade};
 use parking_lot::Mutex;
 use tenant_manager::Lease;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::body::Stopping;
 use super::declared_length;
+use super::frames::Paced;
 use crate::in_flight::Share;
 
 /// The one protocol that connections are given to.
@@ -31,6 +34,7 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 pub(super) struct Held {
     pub(super) lease: Option<Lease>,
     pub(super) stopping: Stopping,
+    pub(super) paced: Paced,
     pub(super) _counted: Share,
 }
 
@@ -75,7 +79,8 @@ pub(super) fn offer(request: &mut Request<Incoming>, place: &Place) -> Upgrade {
         let io = TokioIo::new(upgrading.await?);
         let held = place.0.lock().take();
         let held = held.ok_or("the answer was not passed on")?;
-        Ok(Box::new(Connection { io, held }) as Box<dyn ByteStream>)
+        let pause = None;
+        Ok(Box::new(Connection { io, held, pause }) as Box<dyn ByteStream>)
     })
 }
 
@@ -94,6 +99,27 @@ pub(super) fn is_switch(response: &HttpResponse) -> bool {
 struct Connection {
     io: TokioIo<Upgraded>,
     held: Held,
+    /// Until when nothing is read.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    /// Reads, and counts what was read.
+    fn poll_paced(
+        &mut self,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        let before = out.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(context, out))?;
+        let go_on = self.held.paced.read(&out.filled()[before..]);
+        self.pause = go_on.map(|go_on| Box::pin(tokio::time::sleep_until(go_on)));
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl AsyncRead for Connection {
@@ -102,7 +128,7 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(context, out);
+        let read = self.poll_paced(context, out);
         let held = &mut self.held;
         if read.is_pending()
             && held.lease.is_some()

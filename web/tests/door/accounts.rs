@@ -23,7 +23,7 @@ async fn signing_up_in_and_out() {
             "account_id": account_id, "email": "ann@example.org", "role": "user",
             "plan": {"name": "default", "nodes": 5, "memory_bytes": 256 << 20,
                      "disk_bytes": 2048u64 << 20, "disk_bytes_per_second": 256 << 20,
-                     "processes": 64, "always_on": false},
+                     "processes": 64, "always_on": false, "egress_allow": []},
         })
     );
 

@@ -95,6 +95,7 @@ async fn whoever_is_no_operator_is_told_so() {
         ("POST", "/alice/resume", None),
         ("GET", "/alice/logs", None),
         ("GET", "/alice/logs?follow=true", None),
+        ("GET", "/alice/egress", None),
     ] {
         let path = format!("{NODES}{path}");
         let own = host.api(method, &path, &ann, input.clone()).await;

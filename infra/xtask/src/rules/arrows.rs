@@ -7,12 +7,14 @@ use serde_json::Value;
 
 /// A dependency (by name, or by prefix if it ends with `*`) and the only crate
 /// that may name it.
-const HOMES: [(&str, &str); 6] = [
+const HOMES: [(&str, &str); 8] = [
     ("axum*", "web"),
+    ("hickory*", "node-egress"),
     ("rocksdb", "node-store"),
     ("rusqlite", "node-sql"),
     ("russh*", "ssh-gateway"),
     ("sqlx*", "tenant-storage-pg"),
+    ("tokio-rustls", "node-egress"),
     ("wasmtime*", "node-engine"),
 ];
 
@@ -24,7 +26,7 @@ const VOCABULARY: [&str; 2] = ["lifecycle", "node-types"];
 const UNIFY: (&str, &str) = ("unify", "node-types");
 
 /// Our crates and what each may be built on, besides the vocabulary.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("lifecycle", &[]),
     ("node-types", &[]),
     ("node-kernel", &[]),
@@ -32,12 +34,17 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("node-sql", &[]),
     ("node-store", &[]),
     ("node-api", &[]),
-    ("node-services", &["node-api", "node-sql", "node-store"]),
-    ("berth-fuzz", &["node-services"]),
+    ("node-egress", &["node-api"]),
+    (
+        "node-services",
+        &["node-api", "node-egress", "node-sql", "node-store"],
+    ),
+    ("berth-fuzz", &["node-services", "web"]),
     (
         "node-runtime",
         &[
             "node-api",
+            "node-egress",
             "node-engine",
             "node-kernel",
             "node-services",
@@ -57,6 +64,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
         "berth",
         &[
             "node-api",
+            "node-egress",
             "node-engine",
             "node-runtime",
             "ssh-gateway",

@@ -1,21 +1,18 @@
 //! The two files of a log: `current`, which grows, and `previous`.
 //!
-//! Invariants: each is at most [`FILE_BYTES`] long; a line is one record as
-//! JSON; numbers rise from line to line. A line that was torn by a crash is
-//! ended before the next is written, and readers skip it. No file is open
-//! between two writes: a node that prints nothing costs no descriptor.
+//! The same for every kind of record. Invariants: each file is at most as long
+//! as its owner says; a line is one record as JSON; numbers rise from line to
+//! line. A line that was torn by a crash is ended before the next is written,
+//! and readers skip it. No file is open between two writes: a node with nothing
+//! to tell costs no descriptor.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use node_api::LogRecord;
-
 use super::read::{self, CURRENT, PREVIOUS};
-
-/// Largest size of either file.
-pub(super) const FILE_BYTES: u64 = 1 << 20;
+use super::record::Record;
 
 /// Appends to a log. Blocking.
 #[derive(Debug)]
@@ -27,7 +24,8 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// The log in `dir`, which need not be there yet.
+    /// The log in `dir`, which need not be there yet; `file_bytes` bounds each
+    /// of its files.
     pub(super) fn new(dir: PathBuf, file_bytes: u64) -> Self {
         Self {
             dir,
@@ -38,7 +36,7 @@ impl Disk {
 
     /// Appends `records`, numbering them. After an error some of them may be
     /// there.
-    pub(super) fn append(&mut self, records: Vec<LogRecord>) -> io::Result<()> {
+    pub(super) fn append<R: Record>(&mut self, records: Vec<R>) -> io::Result<()> {
         // After an error the files are looked at again.
         let known = self.next.take();
         let mut file = self.open()?;
@@ -50,11 +48,11 @@ impl Disk {
                 if is_torn(&file, size)? {
                     lines.push(b'\n');
                 }
-                read::newest(&self.dir)? + 1
+                read::newest::<R>(&self.dir)? + 1
             }
         };
         for mut record in records {
-            record.number = next;
+            record.set_number(next);
             next += 1;
             let mut line = serde_json::to_vec(&record)?;
             line.push(b'\n');

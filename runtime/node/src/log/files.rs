@@ -5,16 +5,17 @@
 //! [`READS_AT_ONCE`] logs are looked through at a time. Nothing here stops.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use lifecycle::Tasks;
-use node_api::{LogError, LogPage, LogQuery, NodeLogs};
+use node_api::{EgressPage, EgressQuery, LogError, LogPage, LogQuery, NodeLogs};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
-use super::read;
+use super::{egress, read};
 
 /// Looking through a log takes a thread for some milliseconds.
 const READS_AT_ONCE: usize = 4;
@@ -44,21 +45,35 @@ impl LogFiles {
             readers.send_replace(());
         }
     }
+
+    /// Looks through the log in `dir`, off the async threads.
+    async fn look<T: Send + 'static>(
+        &self,
+        dir: PathBuf,
+        look: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let shown = dir.display().to_string();
+        // It is never closed.
+        let _turn = self.reads.acquire().await;
+        match self.tasks.blocking(move || look(&dir)).await {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(error)) => Err(LogError(format!("cannot read the log in {shown}: {error}"))),
+            None => Err(LogError(format!("reading the log in {shown} failed"))),
+        }
+    }
 }
 
 #[async_trait]
 impl NodeLogs for LogFiles {
     async fn read(&self, dir: &Path, query: LogQuery) -> Result<LogPage, LogError> {
-        let dir = dir.to_owned();
-        let shown = dir.display().to_string();
-        // It is never closed.
-        let _turn = self.reads.acquire().await;
-        let read = self.tasks.blocking(move || read::page(&dir, query)).await;
-        match read {
-            Some(Ok(page)) => Ok(page),
-            Some(Err(error)) => Err(LogError(format!("cannot read the log in {shown}: {error}"))),
-            None => Err(LogError(format!("reading the log in {shown} failed"))),
-        }
+        let look = move |dir: &Path| read::page(dir, query);
+        self.look(dir.to_owned(), look).await
+    }
+
+    async fn egress(&self, dir: &Path, query: EgressQuery) -> Result<EgressPage, LogError> {
+        let look = move |dir: &Path| read::backwards(dir, query.before, query.limit);
+        let (records, more) = self.look(egress::directory(dir.to_owned()), look).await?;
+        Ok(EgressPage { records, more })
     }
 
     fn changes(&self, dir: &Path) -> watch::Receiver<()> {

@@ -7,10 +7,13 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::marker::PhantomData;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use node_api::{LogPage, LogPlace, LogQuery, LogRecord};
+
+use super::record::Record;
 
 /// The file that grows.
 pub(super) const CURRENT: &str = "current";
@@ -20,14 +23,35 @@ pub(super) const PREVIOUS: &str = "previous";
 const CHUNK: u64 = 64 << 10;
 
 /// Number of the newest record, 0 if there is none.
-pub(super) fn newest(dir: &Path) -> io::Result<u64> {
-    let newest = Records::open(dir)?.step()?;
-    Ok(newest.map_or(0, |record| record.number))
+pub(super) fn newest<R: Record>(dir: &Path) -> io::Result<u64> {
+    let newest = Records::<R>::open(dir)?.step()?;
+    Ok(newest.map_or(0, |record| record.number()))
+}
+
+/// Records of the log in `dir`, newest first: at most `limit` of those older
+/// than the one with the number `before`, or of all; and whether there are more.
+pub(super) fn backwards<R: Record>(
+    dir: &Path,
+    before: Option<u64>,
+    limit: usize,
+) -> io::Result<(Vec<R>, bool)> {
+    let mut all = Records::<R>::open(dir)?;
+    let mut found = Vec::new();
+    while let Some(record) = all.step()? {
+        if before.is_some_and(|before| record.number() >= before) {
+            continue;
+        }
+        if found.len() >= limit {
+            return Ok((found, true));
+        }
+        found.push(record);
+    }
+    Ok((found, false))
 }
 
 /// The part of the log in `dir` that `query` asks for.
 pub(super) fn page(dir: &Path, query: LogQuery) -> io::Result<LogPage> {
-    let mut all = Records::open(dir)?;
+    let mut all = Records::<LogRecord>::open(dir)?;
     let mut found = VecDeque::new();
     let mut page = LogPage::default();
     let mut oldest = None;
@@ -62,13 +86,14 @@ pub(super) fn page(dir: &Path, query: LogQuery) -> io::Result<LogPage> {
 }
 
 /// The records of both files, newest first.
-struct Records {
+struct Records<R> {
     /// Not read yet, in the order of reading.
     files: VecDeque<Backwards>,
     lowest: u64,
+    kind: PhantomData<R>,
 }
 
-impl Records {
+impl<R: Record> Records<R> {
     fn open(dir: &Path) -> io::Result<Self> {
         let mut files = VecDeque::new();
         // In this order: a rotation in between shows a file twice, and hides none.
@@ -82,18 +107,19 @@ impl Records {
         Ok(Self {
             files,
             lowest: u64::MAX,
+            kind: PhantomData,
         })
     }
 
-    fn step(&mut self) -> io::Result<Option<LogRecord>> {
+    fn step(&mut self) -> io::Result<Option<R>> {
         while let Some(file) = self.files.front_mut() {
             let Some(line) = file.line()? else {
                 self.files.pop_front();
                 continue;
             };
-            match serde_json::from_slice::<LogRecord>(&line) {
-                Ok(record) if record.number < self.lowest => {
-                    self.lowest = record.number;
+            match serde_json::from_slice::<R>(&line) {
+                Ok(record) if record.number() < self.lowest => {
+                    self.lowest = record.number();
                     return Ok(Some(record));
                 }
                 _ => {}

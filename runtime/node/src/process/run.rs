@@ -82,6 +82,9 @@ async fn live(kernel: &Arc<Kernel>, process: &Arc<WasmProcess>, starting: Starti
         if let Some(http) = kernel.http() {
             http.process_ended(&process.id);
         }
+        if let Some(client) = kernel.http_client() {
+            client.process_ended(&process.id);
+        }
         let plan = {
             let table = kernel.table.read();
             let Some(entry) = table.get(&process.id) else {

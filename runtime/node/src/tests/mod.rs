@@ -11,6 +11,7 @@ use lifecycle::{ManualClock, SeededEntropy, Tasks};
 use node_api::{
     Isolated, Keyfile, LoginVerifiers, NodeLimits, NodeSecrets, NodeSpec, Secret, TenantKey,
 };
+use node_egress::{Dialer, EgressOptions};
 use node_engine::{Engine, EngineOptions, WorkerCommand};
 use node_services::{KernelPort, NodeEvent, module, request_from};
 use node_store::HostStore;
@@ -84,6 +85,7 @@ impl Host {
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SeededEntropy::new(1)),
             logs: LogFiles::new(tasks.clone()),
+            dialer: Dialer::new(&EgressOptions::default()).unwrap(),
             tasks,
             tls: false,
         })
@@ -117,6 +119,7 @@ impl Host {
             sql_root: self.dir.path().join("databases"),
             log_dir: self.dir.path().join("log"),
             transport: Arc::new(Isolated),
+            egress_allow: Vec::new(),
         };
         boot::boot(&self.launcher, spec).await.unwrap()
     }

@@ -3,24 +3,23 @@
 //!
 //! Decodes the action shapes of every generation and answers in the caller's
 //! own. Success is answered only when asked for, errors always and to the
-//! source.
+//! source. What is pushed to an extension is answered by that.
 
 use bytes::Bytes;
-use http::HeaderValue;
 use node_types::{Address, Blob, Edition, KernelMessage, Message, ProcessId, Response};
 use parking_lot::RwLock;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::HttpServer;
+use super::action_error::ActionError;
 use super::bind_error::BindError;
-use super::routes::{Content, Flags, Routes};
-use super::sockets::{MAX_CONTROL, MessageType, PushError};
+use super::content::{Content, DEFAULT_CONTENT};
+use super::routes::{Flags, Routes};
+use super::sockets::extension::{self, Kind};
+use super::sockets::{MAX_CONTROL, MessageType};
 use crate::answer;
-
-/// Type of static content whose blob names none.
-pub(super) const DEFAULT_CONTENT: &str = "text/plain";
 
 #[derive(Debug, Deserialize)]
 enum Action {
@@ -55,67 +54,22 @@ enum Action {
         channel_id: u32,
         message_type: MessageType,
     },
-    WebSocketExtPushOutgoing(IgnoredAny),
+    WebSocketExtPushOutgoing {
+        channel_id: u32,
+        message_type: MessageType,
+        desired_reply_type: Kind,
+    },
     WebSocketClose(u32),
+    WebSocketOpen(IgnoredAny),
+    WebSocketExtPushData(IgnoredAny),
 }
 
-/// Why an action failed; each generation has its own words for it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum ActionError {
-    #[error("{0}")]
-    Malformed(String),
-    #[error("cache is set but the request carries no blob")]
-    NoBlob,
-    #[error("{0}")]
-    Bind(#[from] BindError),
-    #[error("messages to extensions are not available on this host yet")]
-    NoExtensions,
-    #[error("a ping or pong carries at most {MAX_CONTROL} bytes")]
-    LongControl,
-    #[error("no such WebSocket channel")]
-    NoChannel,
-    #[error("the peer reads too slowly; the WebSocket channel is being closed")]
-    TooSlow,
-}
-
-impl From<PushError> for ActionError {
-    fn from(error: PushError) -> Self {
-        match error {
-            PushError::NoChannel => Self::NoChannel,
-            PushError::TooSlow => Self::TooSlow,
-        }
-    }
-}
-
-impl ActionError {
-    fn json(&self, edition: Option<Edition>) -> Value {
-        let text = self.to_string();
-        let error = if edition.is_some_and(Edition::uses_underscores) {
-            match self {
-                Self::Malformed(_) => json!({"BadRequest": {"req": text}}),
-                Self::NoBlob => json!("NoBlob"),
-                Self::Bind(_) => json!({"PathBindError": {"error": text}}),
-                Self::NoExtensions | Self::LongControl | Self::NoChannel | Self::TooSlow => {
-                    json!({"WebSocketPushError": {"error": text}})
-                }
-            }
-        } else {
-            match self {
-                Self::Malformed(_) | Self::Bind(_) | Self::NoExtensions => {
-                    json!("MalformedRequest")
-                }
-                Self::NoBlob => json!("NoBlob"),
-                Self::LongControl => json!("WsPingPongTooLong"),
-                Self::NoChannel | Self::TooSlow => json!("WsChannelNotFound"),
-            }
-        };
-        json!({"Err": error})
-    }
-
-    /// The newer generation has no room for a reason, so it is printed.
-    fn worth_printing(&self) -> bool {
-        matches!(self, Self::Bind(_) | Self::NoExtensions)
-    }
+/// Whose answer an action gets.
+enum Answer {
+    /// The module's.
+    Ours,
+    /// That of an extension.
+    Extension,
 }
 
 impl HttpServer {
@@ -132,12 +86,12 @@ impl HttpServer {
         let source = &message.source.process;
         let edition = self.port.edition(source);
         match self.apply(message, &request.body, edition) {
-            Ok(()) if message.rsvp.is_some() || request.expects_response.is_some() => {
+            Ok(Answer::Ours) if message.rsvp.is_some() || request.expects_response.is_some() => {
                 let body = json!({"Ok": null}).to_string();
                 self.port
                     .send(answer(self.address.clone(), message, body, None, None));
             }
-            Ok(()) => {}
+            Ok(Answer::Ours | Answer::Extension) => {}
             Err(error) => {
                 if error.worth_printing() {
                     let text = format!("http-server: {source}: {error}");
@@ -154,12 +108,12 @@ impl HttpServer {
         message: &KernelMessage,
         body: &[u8],
         edition: Option<Edition>,
-    ) -> Result<(), ActionError> {
+    ) -> Result<Answer, ActionError> {
         let owner = &message.source.process;
         let blob = message.lazy_load_blob.as_ref();
         let fallback = !edition.is_some_and(Edition::uses_underscores);
-        let action = serde_json::from_slice(body)
-            .map_err(|error| ActionError::Malformed(format!("not an action: {error}")))?;
+        let action =
+            serde_json::from_slice(body).map_err(|error| ActionError::malformed(body, &error))?;
         match action {
             Action::Bind {
                 path,
@@ -167,6 +121,7 @@ impl HttpServer {
                 local_only,
                 cache,
             } => {
+                check_source(owner, edition)?;
                 let flags = Flags {
                     authenticated,
                     secure: false,
@@ -174,9 +129,10 @@ impl HttpServer {
                     fallback,
                     content: content(cache, blob)?,
                 };
-                Ok(self.bind(&self.routes, owner, &path, flags)?)
+                self.bind(&self.routes, owner, &path, flags)?;
             }
             Action::SecureBind { path, cache } => {
+                check_source(owner, edition)?;
                 let flags = Flags {
                     authenticated: true,
                     secure: true,
@@ -184,32 +140,44 @@ impl HttpServer {
                     fallback,
                     content: content(cache, blob)?,
                 };
-                Ok(self.bind(&self.routes, owner, &path, flags)?)
+                self.bind(&self.routes, owner, &path, flags)?;
             }
-            Action::Unbind { path } => self.unbind(&self.routes, owner, &path),
+            Action::Unbind { path } => self.unbind(&self.routes, owner, &path)?,
             Action::WebSocketBind {
                 path,
                 authenticated,
                 extension,
             } => {
+                check_source(owner, edition)?;
                 let flags = socket_flags(authenticated, false, extension);
-                Ok(self.bind(&self.sockets.routes, owner, &path, flags)?)
+                self.bind(&self.sockets.routes, owner, &path, flags)?;
             }
             Action::WebSocketSecureBind { path, extension } => {
+                check_source(owner, edition)?;
                 let flags = socket_flags(true, true, extension);
-                Ok(self.bind(&self.sockets.routes, owner, &path, flags)?)
+                self.bind(&self.sockets.routes, owner, &path, flags)?;
             }
-            Action::WebSocketUnbind { path } => self.unbind(&self.sockets.routes, owner, &path),
+            Action::WebSocketUnbind { path } => self.unbind(&self.sockets.routes, owner, &path)?,
             Action::WebSocketPush {
                 channel_id,
                 message_type,
-            } => self.push(owner, channel_id, message_type, blob),
-            Action::WebSocketExtPushOutgoing(_) => Err(ActionError::NoExtensions),
-            Action::WebSocketClose(channel) => {
-                self.sockets.close(owner, channel);
-                Ok(())
+            } => self.push(owner, channel_id, message_type, blob)?,
+            Action::WebSocketExtPushOutgoing {
+                channel_id,
+                message_type,
+                desired_reply_type,
+            } => {
+                let reply = desired_reply_type;
+                self.push_to_extension(message, edition, channel_id, message_type, reply)?;
+                return Ok(Answer::Extension);
+            }
+            Action::WebSocketClose(channel) => self.sockets.close(owner, channel),
+            Action::WebSocketOpen(_) => return Err(ActionError::WrongWay("WebSocketOpen")),
+            Action::WebSocketExtPushData(_) => {
+                return Err(ActionError::WrongWay("WebSocketExtPushData"));
             }
         }
+        Ok(Answer::Ours)
     }
 
     /// Binds a path, and its package's subdomain if it is secure.
@@ -225,8 +193,12 @@ impl HttpServer {
         if secure {
             self.subdomains.claim(&package)?;
         }
-        let bound = routes.write().bind(owner, path, flags);
-        if secure && bound.is_err() {
+        let mut table = routes.write();
+        let was_secure = table.is_secure(owner, path);
+        let bound = table.bind(owner, path, flags);
+        drop(table);
+        let moved_away = bound.is_ok() && was_secure && !secure;
+        if (secure && bound.is_err()) || moved_away {
             self.release_unused(&package);
         }
         self.routes_changed();
@@ -238,10 +210,16 @@ impl HttpServer {
         routes: &RwLock<Routes>,
         owner: &ProcessId,
         path: &str,
-    ) -> Result<(), ActionError> {
-        routes.write().unbind(owner, path)?;
+    ) -> Result<(), BindError> {
+        let mut table = routes.write();
+        let was_secure = table.is_secure(owner, path);
+        let unbound = table.unbind(owner, path);
+        drop(table);
+        if was_secure && unbound.is_ok() {
+            self.release_unused(&owner.package_id());
+        }
         self.routes_changed();
-        Ok(())
+        unbound
     }
 
     fn push(
@@ -261,6 +239,37 @@ impl HttpServer {
             return Err(ActionError::LongControl);
         }
         Ok(self.sockets.push(owner, channel, kind, bytes)?)
+    }
+
+    /// Sends what `message` carries together with its id, under which it may be
+    /// answered. So it may to whatever has opened the channel, but only what
+    /// an extension says is taken for an answer.
+    fn push_to_extension(
+        &self,
+        message: &KernelMessage,
+        edition: Option<Edition>,
+        channel: u32,
+        kind: MessageType,
+        reply: Kind,
+    ) -> Result<(), ActionError> {
+        let blob = message.lazy_load_blob.as_ref();
+        let blob = blob
+            .filter(|_| kind == MessageType::Binary)
+            .ok_or(ActionError::NoBlob)?;
+        let push = extension::Push {
+            id: message.id.0,
+            reply,
+            edition,
+            blob: blob.bytes.clone(),
+        };
+        let waits = match &message.message {
+            Message::Request(request) => request.expects_response,
+            Message::Response(..) => None,
+        };
+        let owner = &message.source.process;
+        Ok(self
+            .sockets
+            .push_to_extension(owner, channel, push, waits)?)
     }
 }
 
@@ -282,11 +291,20 @@ fn content(cache: bool, blob: Option<&Blob>) -> Result<Option<Content>, ActionEr
     }
     let blob = blob.ok_or(ActionError::NoBlob)?;
     let mime = blob.mime.as_deref().unwrap_or(DEFAULT_CONTENT);
-    Ok(Some(Content {
-        mime: HeaderValue::from_str(mime)
-            .unwrap_or_else(|_| HeaderValue::from_static(DEFAULT_CONTENT)),
-        bytes: blob.bytes.clone(),
-    }))
+    Ok(Some(Content::new(mime, blob.bytes.clone())))
+}
+
+/// From 1.0 on paths are bound for processes whose names are those of the
+/// chain; before, names were free.
+fn check_source(owner: &ProcessId, edition: Option<Edition>) -> Result<(), ActionError> {
+    if !matches!(edition, Some(Edition::V1_0 | Edition::Hyperware)) {
+        return Ok(());
+    }
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let right = owner.process().bytes().all(plain)
+        && owner.package().bytes().all(plain)
+        && owner.publisher().bytes().all(|b| plain(b) || b == b'.');
+    right.then_some(()).ok_or(ActionError::BadSource)
 }
 
 /// An error goes to the source even when the request names an rsvp.

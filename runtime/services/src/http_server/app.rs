@@ -1,6 +1,14 @@
 //! A request as an app sees it, and its answer as HTTP.
+//!
+//! Stateless. To an app a header has one value: of one that is repeated all are
+//! joined by commas, which means the same. Its answer is a JSON object, where a
+//! name stands once; only cookies, which cannot be joined, may be several: by
+//! spelling `Set-Cookie` in other cases, or by repeating the name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -8,7 +16,8 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use node_api::{HttpResponse, Visit, body};
 use node_types::{KernelMessage, Message};
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::cookies;
 use super::path::query_pairs;
@@ -17,6 +26,10 @@ use super::routes::Found;
 
 /// Type of an answer that names none.
 const DEFAULT_TYPE: &str = "application/octet-stream";
+/// Most headers of an answer.
+const MAX_HEADERS: usize = 256;
+/// Most bytes of them: what clients and proxies take.
+const MAX_HEADER_BYTES: usize = 64 << 10;
 /// Headers that belong to the connection; an app cannot set them.
 const CONNECTION_HEADERS: [&str; 8] = [
     "connection",
@@ -40,7 +53,7 @@ struct IncomingHttp<'a> {
     method: &'a str,
     url: String,
     bound_path: &'a str,
-    headers: BTreeMap<&'a str, &'a str>,
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
     url_params: &'a BTreeMap<String, String>,
     query_params: BTreeMap<String, String>,
 }
@@ -49,7 +62,42 @@ struct IncomingHttp<'a> {
 struct FromApp {
     status: u16,
     #[serde(default)]
-    headers: HashMap<String, String>,
+    headers: Headers,
+}
+
+/// Names and values in the order in which they were written.
+#[derive(Debug, Default)]
+struct Headers(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadersVisitor)
+    }
+}
+
+struct HeadersVisitor;
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("headers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+        let mut headers = Vec::new();
+        while let Some(header) = map.next_entry()? {
+            headers.push(header);
+        }
+        Ok(Headers(headers))
+    }
+}
+
+impl Headers {
+    fn are_too_many(&self) -> bool {
+        let lengths = self.0.iter().map(|(name, value)| name.len() + value.len());
+        self.0.len() > MAX_HEADERS || lengths.sum::<usize>() > MAX_HEADER_BYTES
+    }
 }
 
 /// The body of the message for the app: `head` in the app's words. `path` is
@@ -58,12 +106,23 @@ pub(super) fn describe(head: &Parts, path: &str, found: &Found) -> Bytes {
     let cookies = cookies::for_apps(&head.headers);
     let mut headers = BTreeMap::new();
     for (name, value) in &head.headers {
-        if name != header::COOKIE {
-            headers.insert(name.as_str(), value.to_str().unwrap_or_default());
+        if name == header::COOKIE {
+            continue;
+        }
+        let value = value.to_str().unwrap_or_default();
+        match headers.entry(name.as_str()) {
+            Entry::Vacant(entry) => {
+                entry.insert(Cow::Borrowed(value));
+            }
+            Entry::Occupied(mut entry) => {
+                let values = entry.get_mut().to_mut();
+                values.push_str(", ");
+                values.push_str(value);
+            }
         }
     }
-    if let Some(cookies) = &cookies {
-        headers.insert(header::COOKIE.as_str(), cookies);
+    if let Some(cookies) = cookies {
+        headers.insert(header::COOKIE.as_str(), Cow::Owned(cookies));
     }
     let incoming = IncomingHttp {
         source_socket_addr: client(head),
@@ -122,17 +181,24 @@ pub(super) fn translate(answer: KernelMessage) -> HttpResponse {
     else {
         return respond::empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
+    if parsed.headers.are_too_many() {
+        tracing::debug!(source = %answer.source, "an answer has too many headers");
+        return respond::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     let content = answer.lazy_load_blob.map(|blob| blob.bytes);
     let mut http = Response::new(body(content.unwrap_or_default()));
     *http.status_mut() = status;
     let headers = http.headers_mut();
-    for (name, value) in parsed.headers {
+    for (name, value) in parsed.headers.0 {
         let name = HeaderName::try_from(name);
         let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) else {
             continue;
         };
-        let may_set = name != header::SET_COOKIE || value.to_str().is_ok_and(cookies::may_set);
-        if may_set && !CONNECTION_HEADERS.contains(&name.as_str()) {
+        if name == header::SET_COOKIE {
+            if value.to_str().is_ok_and(cookies::may_set) {
+                headers.append(name, value);
+            }
+        } else if !CONNECTION_HEADERS.contains(&name.as_str()) {
             headers.insert(name, value);
         }
     }

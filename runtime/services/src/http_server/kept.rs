@@ -13,13 +13,12 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use node_types::ProcessId;
 use serde::{Deserialize, Serialize};
 
 use super::HttpServer;
-use super::actions::DEFAULT_CONTENT;
-use super::routes::{Content, Flags, MAX_ROUTES, Route, Routes};
+use super::content::{Content, DEFAULT_CONTENT};
+use super::routes::{Flags, MAX_ROUTES, Route, Routes};
 
 /// Most bytes of static content that are kept, with their types.
 const MAX_CONTENT: usize = 1 << 20;
@@ -123,11 +122,9 @@ impl Path {
 
 impl From<Bound> for Flags {
     fn from(bound: Bound) -> Self {
-        let content = bound.content.map(|content| Content {
-            mime: HeaderValue::try_from(content.mime)
-                .unwrap_or_else(|_| HeaderValue::from_static(DEFAULT_CONTENT)),
-            bytes: content.bytes,
-        });
+        let content = bound
+            .content
+            .map(|content| Content::new(&content.mime, content.bytes));
         Self {
             authenticated: bound.authenticated,
             secure: bound.secure,

@@ -6,25 +6,32 @@
 //! gets an answer within its deadline. It stops when its inbox closes or its
 //! tasks are cancelled: waiting requests then get a 503.
 //!
-//! One file per concern: [`routes`] (table), [`path`] (spellings), [`actions`]
-//! (requests of processes), [`request`] (order of processing), [`app`]
+//! One file per concern: [`routes`] (table), [`pattern`] (what a bound path
+//! stands for), [`path`] (spellings), [`actions`] (requests of processes),
+//! [`request`] (order of processing), [`statics`] and [`content`] (answers
+//! without a process), [`conditions`] (which the client may not need), [`app`]
 //! (messages to apps), [`cookies`] (which apps see), [`rpc`], [`login`],
 //! [`serve`] (connections), [`site`] (hosts and origins), [`local`] (what is
 //! for the owner's machine), [`framing`] (whose pages show ours), [`client`]
-//! and [`body`] (who may take how much), [`sockets`] (WebSockets), [`kept`]
-//! (what outlasts a sleep).
+//! and [`body`] (who may take how much), [`sockets`] (WebSockets and
+//! extensions), [`kept`] (what outlasts a sleep).
 
+mod action_error;
 mod actions;
 mod app;
 mod bind_error;
 mod body;
 mod client;
+mod conditions;
+mod content;
 mod cookies;
 mod framing;
+pub(crate) mod fuzzing;
 mod kept;
 mod local;
 mod login;
 mod path;
+mod pattern;
 mod request;
 mod respond;
 mod routes;
@@ -32,6 +39,7 @@ mod rpc;
 mod serve;
 mod site;
 mod sockets;
+mod statics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,7 +63,7 @@ use routes::Routes;
 use site::Subdomains;
 use sockets::Sockets;
 
-/// How long an app may take to answer.
+/// How long an answer to the RPC may take; the time of apps.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
 /// How long a request for an unknown path waits for a booting node.
 const READY_TIME: Duration = Duration::from_secs(10);
@@ -112,6 +120,8 @@ pub struct HttpServer {
     login: RwLock<Arc<Login>>,
     /// Passwords whose hashes are computed one after the other.
     login_turns: Semaphore,
+    /// Content is compressed one after the other.
+    packing: Arc<Semaphore>,
     public_bodies: Budget,
     tunnel_bodies: Budget,
     login_bodies: Budget,
@@ -174,6 +184,7 @@ impl HttpServer {
             routes: RwLock::default(),
             subdomains: Subdomains::default(),
             login_turns: Semaphore::new(1),
+            packing: Arc::new(Semaphore::new(1)),
             pending: Pending::new(MAX_PENDING),
             ready: watch::Sender::new(false),
             requests: AtomicU64::new(0),
@@ -220,7 +231,7 @@ impl HttpServer {
     }
 
     /// Sends `request` as soon as its receiver has room for it, and waits for
-    /// its answer; both within [`ANSWER_TIME`].
+    /// its answer; both within `time`.
     ///
     /// # Cancel-Safety
     /// Safe: a request that has not been taken yet is never sent.
@@ -228,6 +239,7 @@ impl HttpServer {
         &self,
         request: KernelMessage,
         standing: Standing,
+        time: Duration,
     ) -> Result<KernelMessage, NoAnswer> {
         let (share, most) = match standing {
             Standing::Stranger => (Share::StrangersRequests, STRANGERS_PENDING),
@@ -247,7 +259,7 @@ impl HttpServer {
             }
         };
         tokio::select! {
-            answer = tokio::time::timeout(ANSWER_TIME, exchange) => {
+            answer = tokio::time::timeout(time, exchange) => {
                 answer.unwrap_or(Err(NoAnswer::TimedOut))
             }
             () = self.tasks.token().cancelled() => Err(NoAnswer::Stopping),
@@ -278,6 +290,9 @@ impl Service for HttpServer {
         }
     }
 }
+
+pub(crate) use path::percent_decode;
+pub(crate) use sockets::shared;
 
 #[cfg(test)]
 mod tests;

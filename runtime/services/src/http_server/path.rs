@@ -80,7 +80,7 @@ fn first_resolved(path: &str) -> String {
 
 /// Undoes percent-encoding; in a query `+` is a space. Bytes that make no
 /// UTF-8 become the replacement character.
-pub(super) fn percent_decode(text: &str, query: bool) -> String {
+pub(crate) fn percent_decode(text: &str, query: bool) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

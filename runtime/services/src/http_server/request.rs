@@ -2,25 +2,35 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::header;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body::Body;
-use node_api::{HttpBody, HttpRequest, HttpResponse, Origin, body};
-use node_types::{Address, Blob, KernelMessage};
+use node_api::{HttpBody, HttpRequest, HttpResponse, Origin};
+use node_types::{Address, Blob, Edition, KernelMessage};
 use parking_lot::RwLock;
 
 use super::client::{Standing, client};
 use super::local::not_local;
 use super::path::{self, RPC_PATH};
-use super::routes::{Content, Flags, Found, Routes};
+use super::routes::{Flags, Found, Routes};
 use super::site::is_anothers_page;
-use super::{HttpServer, NoAnswer, READY_TIME, app, body as bodies, framing, respond, sockets};
+use super::{
+    HttpServer, NoAnswer, READY_TIME, app, body as bodies, framing, respond, sockets, statics,
+};
 use crate::request_from;
 
-/// Seconds that an app is told it has.
+/// Seconds that an app has, and is told it has.
 const APP_SECONDS: u64 = 15;
+/// By this header whoever asks an app of the newest generation says for how
+/// many seconds they will wait.
+const TIMEOUT: &str = "x-hyperware-http-server-timeout";
+/// The most they may say who are strangers: each that waits takes a place.
+const STRANGERS_SECONDS: u64 = 60;
+/// The most that the owner may say.
+const OWNERS_SECONDS: u64 = 600;
 /// Where a person signs in.
 const LOGIN_PATH: &str = "/login";
 /// Where a person signs out, unless an app has bound it.
@@ -70,7 +80,10 @@ impl HttpServer {
             return refusal;
         }
         let mut answer = match &flags.content {
-            Some(content) if head.method == Method::GET => cached(content),
+            Some(content) if statics::is_read(&head.method) => {
+                self.prepare(&head, &found.route).await;
+                statics::answer(content, &head, flags.authenticated)
+            }
             _ => Box::pin(self.forward(&head, &path, &found, body, origin)).await,
         };
         if flags.authenticated {
@@ -151,8 +164,11 @@ impl HttpServer {
             Ok(bytes) => bytes,
             Err(error) => return error.response(),
         };
-        let message = self.message_for(found, app::describe(head, path, found), bytes);
-        match self.ask(message, standing).await {
+        let seconds = self.seconds(head, found, standing);
+        let description = app::describe(head, path, found);
+        let message = self.message_for(found, description, bytes, seconds);
+        let time = Duration::from_secs(seconds);
+        match self.ask(message, standing, time).await {
             Ok(answer) => app::translate(answer),
             Err(NoAnswer::Refused | NoAnswer::TimedOut) => {
                 respond::empty(StatusCode::REQUEST_TIMEOUT)
@@ -162,29 +178,38 @@ impl HttpServer {
         }
     }
 
+    /// How long the app of a route may take to answer.
+    fn seconds(&self, head: &Parts, found: &Found, standing: Standing) -> u64 {
+        let Some(given) = head.headers.get(TIMEOUT) else {
+            return APP_SECONDS;
+        };
+        if self.port.edition(&found.route.owner) != Some(Edition::Hyperware) {
+            return APP_SECONDS;
+        }
+        let most = match standing {
+            Standing::Stranger => STRANGERS_SECONDS,
+            Standing::Owner => OWNERS_SECONDS,
+        };
+        let given = given.to_str().ok().and_then(|text| text.parse().ok());
+        given.map_or(APP_SECONDS, |given: u64| given.clamp(1, most))
+    }
+
     fn message_for(
         &self,
         found: &Found,
         description: bytes::Bytes,
         bytes: bytes::Bytes,
+        seconds: u64,
     ) -> KernelMessage {
         request_from(
             self.address.clone(),
             self.port.new_message_id(),
             Address::new(self.config.our.clone(), found.route.owner.clone()),
             description,
-            Some(APP_SECONDS),
+            Some(seconds),
             Some(Blob { mime: None, bytes }),
         )
     }
-}
-
-fn cached(content: &Content) -> HttpResponse {
-    let mut response = Response::new(body(content.bytes.clone()));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content.mime.clone());
-    response
 }
 
 /// Path and query that the client asked for.

@@ -10,16 +10,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use node_types::{PackageId, ProcessId};
 
 use super::bind_error::BindError;
+use super::content::Content;
 use super::path::first_segment;
+use super::pattern::Pattern;
 
 /// Most bound paths of a node.
 pub(super) const MAX_ROUTES: usize = 4096;
 /// Most bytes of static content of a node.
 pub(super) const MAX_CONTENT_BYTES: usize = 64 << 20;
+/// Most bytes of it that are kept compressed besides. Whoever asks makes them,
+/// so they never take room that is for binding.
+pub(super) const MAX_PACKED_BYTES: usize = 16 << 20;
 /// Longest path that can be bound.
 pub(super) const MAX_PATH: usize = 1024;
 /// Most segments of a path with parameters: matching is quadratic in them.
@@ -30,15 +34,6 @@ pub(super) const MAX_PATTERNS: usize = 256;
 const MAX_REQUESTED: usize = 256;
 /// The process that owns the root.
 const HOMEPAGE: &str = "homepage:homepage:sys";
-
-/// Static content of a path.
-#[derive(Debug)]
-pub(super) struct Content {
-    /// Its `Content-Type`.
-    pub(super) mime: HeaderValue,
-    /// The content.
-    pub(super) bytes: Bytes,
-}
 
 /// How a path is bound.
 #[derive(Debug, Default)]
@@ -64,7 +59,7 @@ pub(super) struct Route {
     pub(super) path: String,
     /// How; `None` is the mark that an unbound path leaves.
     pub(super) flags: Option<Flags>,
-    pattern: Vec<Segment>,
+    pattern: Pattern,
 }
 
 /// A route that matches a path.
@@ -78,15 +73,6 @@ pub(super) struct Found {
     pub(super) by_fallback: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    /// One segment.
-    Param(String),
-    /// One or more segments.
-    Rest(String),
-}
-
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
@@ -97,6 +83,7 @@ pub(super) struct Routes {
     patterns: HashMap<String, Vec<Arc<Route>>>,
     count: usize,
     content_bytes: usize,
+    packed_bytes: usize,
 }
 
 /// Whether `process` owns the root.
@@ -118,101 +105,28 @@ pub(super) fn stored_path(owner: &ProcessId, path: &str) -> String {
     }
 }
 
-fn parse(path: &str) -> Vec<Segment> {
-    let rest = path.strip_prefix('/').unwrap_or(path);
-    rest.split('/')
-        .map(|part| {
-            if let Some(name) = part.strip_prefix(':') {
-                Segment::Param(name.to_owned())
-            } else if let Some(name) = part.strip_prefix('*') {
-                Segment::Rest(name.to_owned())
-            } else {
-                Segment::Literal(part.to_owned())
-            }
-        })
-        .collect()
-}
-
 impl Route {
-    fn is_literal(&self) -> bool {
-        let literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
-        self.pattern.iter().all(literal)
+    fn new(owner: &ProcessId, path: &str, flags: Option<Flags>) -> Self {
+        let path = stored_path(owner, path);
+        Self {
+            owner: owner.clone(),
+            pattern: Pattern::parse(&path),
+            path,
+            flags,
+        }
     }
 
-    /// Key in [`Routes::patterns`].
-    fn key(&self) -> &str {
-        match self.pattern.first() {
-            Some(Segment::Literal(text)) => text,
-            _ => "",
-        }
+    /// What answers for it, if its process need not be asked.
+    pub(super) fn content(&self) -> Option<&Content> {
+        self.flags.as_ref()?.content.as_ref()
     }
 
     fn content_bytes(&self) -> usize {
-        let content = self.flags.as_ref().and_then(|flags| flags.content.as_ref());
-        content.map_or(0, |content| content.bytes.len())
+        self.content().map_or(0, |content| content.bytes.len())
     }
 
-    /// Literals, then parameters, then wildcards: more is better.
-    fn weight(&self) -> [usize; 3] {
-        self.pattern.iter().fold([0; 3], |mut weight, segment| {
-            weight[match segment {
-                Segment::Literal(_) => 0,
-                Segment::Param(_) => 1,
-                Segment::Rest(_) => 2,
-            }] += 1;
-            weight
-        })
-    }
-
-    /// Which path segments each pattern segment takes, if all match. Time is
-    /// bounded by the product of both lengths.
-    fn spans(&self, path: &[&str]) -> Option<Vec<(usize, usize)>> {
-        let mut spans: Vec<(usize, usize)> = Vec::with_capacity(self.pattern.len());
-        let mut at = 0;
-        loop {
-            let fits = match (self.pattern.get(spans.len()), path.get(at)) {
-                (None, None) => return Some(spans),
-                (Some(Segment::Literal(text)), Some(part)) => text == part,
-                (Some(Segment::Param(_)), Some(part)) => !part.is_empty(),
-                (Some(Segment::Rest(_)), Some(_)) => true,
-                _ => false,
-            };
-            if fits {
-                spans.push((at, at + 1));
-                at += 1;
-                continue;
-            }
-            // Let the last wildcard take one segment more and try again.
-            let last = (0..spans.len())
-                .rev()
-                .find(|index| matches!(self.pattern.get(*index), Some(Segment::Rest(_))))?;
-            spans.truncate(last + 1);
-            let span = spans.last_mut()?;
-            if span.1 >= path.len() {
-                return None;
-            }
-            span.1 += 1;
-            at = span.1;
-        }
-    }
-
-    fn params(&self, path: &[&str]) -> Option<BTreeMap<String, String>> {
-        let spans = self.spans(path)?;
-        let mut params = BTreeMap::new();
-        for (segment, (from, to)) in self.pattern.iter().zip(spans) {
-            let value = path.get(from..to)?.join("/");
-            match segment {
-                Segment::Literal(_) => {}
-                // A wildcard takes at least one character.
-                Segment::Rest(_) if value.is_empty() => return None,
-                Segment::Param(name) | Segment::Rest(name) => {
-                    if !name.is_empty() {
-                        params.insert(name.clone(), value);
-                    }
-                }
-            }
-        }
-        Some(params)
+    fn packed_bytes(&self) -> usize {
+        self.content().map_or(0, Content::packed_bytes)
     }
 }
 
@@ -246,6 +160,36 @@ impl Routes {
         self.all().any(|route| secure(route))
     }
 
+    /// Whether `owner` has bound `path` on its package's subdomain.
+    pub(super) fn is_secure(&self, owner: &ProcessId, path: &str) -> bool {
+        if path.len() > MAX_PATH {
+            return false;
+        }
+        let like = Route::new(owner, path, None);
+        let flags = self.get(&like).and_then(|route| route.flags.as_ref());
+        flags.is_some_and(|flags| flags.secure)
+    }
+
+    /// Whether `bytes` more can be kept of compressed content.
+    pub(super) fn has_room_to_pack(&self, bytes: usize) -> bool {
+        self.packed_bytes.saturating_add(bytes) <= MAX_PACKED_BYTES
+    }
+
+    /// Keeps what the content of a route is compressed, or that this is not
+    /// worth it; not if it is bound no more, or if there is no room.
+    pub(super) fn keep_packed(&mut self, route: &Arc<Route>, packed: Option<Bytes>) {
+        let bytes = packed.as_ref().map_or(0, Bytes::len);
+        let bound = self.get(route);
+        let is_bound = bound.is_some_and(|bound| Arc::ptr_eq(bound, route));
+        if let Some(content) = route.content()
+            && is_bound
+            && self.has_room_to_pack(bytes)
+            && content.keep_packed(packed)
+        {
+            self.packed_bytes += bytes;
+        }
+    }
+
     /// All routes and marks, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.literal
@@ -262,15 +206,9 @@ impl Routes {
         if path.len() > MAX_PATH {
             return Err(BindError::LongPath);
         }
-        let path = stored_path(owner, path);
-        let route = Route {
-            owner: owner.clone(),
-            pattern: parse(&path),
-            path,
-            flags,
-        };
-        if !route.is_literal() {
-            if route.path.split('/').count() > MAX_SEGMENTS + 1 {
+        let route = Route::new(owner, path, flags);
+        if !route.pattern.is_literal() {
+            if route.pattern.len() > MAX_SEGMENTS {
                 return Err(BindError::LongPattern);
             }
             let patterns: usize = self.patterns.values().map(Vec::len).sum();
@@ -292,20 +230,23 @@ impl Routes {
         self.remove(&route);
         self.count += 1;
         self.content_bytes += route.content_bytes();
-        if route.is_literal() {
+        if route.pattern.is_literal() {
             self.literal.insert(route.path.clone(), Arc::new(route));
         } else {
-            let same = self.patterns.entry(route.key().to_owned()).or_default();
+            let same = self
+                .patterns
+                .entry(route.pattern.key().to_owned())
+                .or_default();
             same.push(Arc::new(route));
         }
         Ok(())
     }
 
     fn get(&self, like: &Route) -> Option<&Arc<Route>> {
-        if like.is_literal() {
+        if like.pattern.is_literal() {
             return self.literal.get(&like.path);
         }
-        let same = self.patterns.get(like.key())?;
+        let same = self.patterns.get(like.pattern.key())?;
         same.iter().find(|route| route.path == like.path)
     }
 
@@ -315,9 +256,10 @@ impl Routes {
         };
         self.count -= 1;
         self.content_bytes -= old.content_bytes();
-        if like.is_literal() {
+        self.packed_bytes -= old.packed_bytes();
+        if like.pattern.is_literal() {
             self.literal.remove(&like.path);
-        } else if let Some(same) = self.patterns.get_mut(like.key()) {
+        } else if let Some(same) = self.patterns.get_mut(like.pattern.key()) {
             same.retain(|route| route.path != like.path);
         }
     }
@@ -328,10 +270,9 @@ impl Routes {
             routes.retain(|route| keep(route));
             !routes.is_empty()
         });
-        (self.count, self.content_bytes) = (
-            self.all().count(),
-            self.all().map(|route| route.content_bytes()).sum(),
-        );
+        self.count = self.all().count();
+        self.content_bytes = self.all().map(|route| route.content_bytes()).sum();
+        self.packed_bytes = self.all().map(|route| route.packed_bytes()).sum();
     }
 
     /// The route for `path` (in lookup form).
@@ -345,6 +286,10 @@ impl Routes {
             });
         }
         let first = first_segment(path.strip_prefix('/')?);
+        // The root is the homepage's own path, not the beginning of all others.
+        if first.is_empty() {
+            return None;
+        }
         let (route, params) = self.recognise(&format!("/{first}"))?;
         if !route.flags.as_ref()?.fallback {
             return None;
@@ -376,7 +321,7 @@ impl Routes {
         under(first)
             .iter()
             .chain(rooted)
-            .filter_map(|route| Some((route, route.params(&parts)?)))
+            .filter_map(|route| Some((route, route.pattern.params(&parts)?)))
             .max_by(|(a, _), (b, _)| better(a, b))
             .map(|(route, params)| (Arc::clone(route), params))
     }
@@ -384,8 +329,8 @@ impl Routes {
 
 /// Ties go to the lesser text, so that the choice never depends on history.
 fn better(a: &Route, b: &Route) -> Ordering {
-    a.weight()
-        .cmp(&b.weight())
+    a.pattern
+        .compare(&b.pattern)
         .then_with(|| b.path.cmp(&a.path))
 }
 

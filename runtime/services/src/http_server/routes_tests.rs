@@ -73,6 +73,8 @@ fn literal_beats_parameter_beats_wildcard() {
         ("/p:k:g/a/b/c", "/:x/b/c", vec![("x", "a")]),
         ("/p:k:g/a/b/d", "/a/b/*", vec![]),
         ("/p:k:g/f/1/2/end", "/f/*mid/end", vec![("mid", "1/2")]),
+        ("/p:k:g/f//2/end", "/f/*mid/end", vec![("mid", "/2")]),
+        ("/p:k:g/f//end", "/*rest", vec![("rest", "f//end")]),
         ("/p:k:g/f/end", "/*rest", vec![("rest", "f/end")]),
     ] {
         let wanted_params = params
@@ -83,6 +85,17 @@ fn literal_beats_parameter_beats_wildcard() {
     }
     assert_eq!(found(&routes, "//p:k:g/a"), None);
     assert_eq!(found(&routes, "/q:k:g/a"), None);
+}
+
+#[test]
+fn the_root_answers_for_nothing_but_itself() {
+    let mut routes = Routes::default();
+    routes.bind(&id(HOMEPAGE), "/", open()).unwrap();
+    let root = Some(("/".to_owned(), vec![], false));
+    assert_eq!(found(&routes, "/"), root);
+    for path in ["//", "//x", "//new:k:g/a"] {
+        assert_eq!(found(&routes, path), None, "{path}");
+    }
 }
 
 #[test]
@@ -145,10 +158,7 @@ fn static_content_is_bounded_and_replacing_gives_it_back() {
     let app = id("p:k:g");
     let mut routes = Routes::default();
     let with = |bytes: usize| Flags {
-        content: Some(Content {
-            mime: HeaderValue::from_static("text/plain"),
-            bytes: Bytes::from(vec![0; bytes]),
-        }),
+        content: Some(Content::new("text/plain", vec![0; bytes].into())),
         ..Flags::default()
     };
     routes.bind(&app, "/a", with(MAX_CONTENT_BYTES)).unwrap();
@@ -161,6 +171,42 @@ fn static_content_is_bounded_and_replacing_gives_it_back() {
     assert_eq!(routes.content_bytes, 20);
     routes.forget(&app);
     assert_eq!((routes.content_bytes, routes.count), (0, 0));
+}
+
+#[test]
+fn compressed_content_has_room_of_its_own() {
+    const EACH: usize = 1 << 20;
+    let app = id("p:k:g");
+    let mut routes = Routes::default();
+    let bind = |routes: &mut Routes, path: &str| {
+        let flags = Flags {
+            content: Some(Content::new("text/plain", vec![b'x'; 2 * EACH].into())),
+            ..Flags::default()
+        };
+        routes.bind(&app, path, flags).unwrap();
+        routes.find(&format!("/p:k:g{path}")).unwrap().route
+    };
+    let most = MAX_PACKED_BYTES / EACH;
+    let all: Vec<_> = (0..=most)
+        .map(|number| bind(&mut routes, &format!("/{number}")))
+        .collect();
+    for route in &all {
+        routes.keep_packed(route, Some(vec![0; EACH].into()));
+        // Once is enough.
+        routes.keep_packed(route, Some(vec![0; EACH].into()));
+    }
+    let packed = |route: &Route| route.content().unwrap().packed().is_some();
+    assert!(packed(&all[0]) && packed(&all[most - 1]) && !packed(&all[most]));
+    assert_eq!(routes.packed_bytes, MAX_PACKED_BYTES);
+    assert!(!routes.has_room_to_pack(1));
+    // What is bound no more gives its room back, and takes none.
+    bind(&mut routes, "/0");
+    assert_eq!(routes.packed_bytes, MAX_PACKED_BYTES - EACH);
+    routes.unbind(&app, &format!("/{most}")).unwrap();
+    routes.keep_packed(&all[most], Some(vec![0; EACH].into()));
+    assert!(routes.has_room_to_pack(EACH) && !packed(&all[most]));
+    routes.forget(&app);
+    assert_eq!((routes.packed_bytes, routes.content_bytes), (0, 0));
 }
 
 /// Matches by trying every way, as simply as can be.
@@ -194,7 +240,7 @@ proptest! {
     #[test]
     fn finding_agrees_with_trying_everything(
         patterns in proptest::collection::hash_set("(/(a|b|:x|:y|\\*z)){1,4}", 1..8),
-        path in "(/(a|b|c)){1,5}",
+        path in "(/(a|b|c|)){1,5}",
     ) {
         let app = id("p:k:g");
         let mut routes = Routes::default();

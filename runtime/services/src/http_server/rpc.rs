@@ -19,7 +19,7 @@ use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Req
 use serde::Deserialize;
 
 use super::client::Standing;
-use super::{HttpServer, NoAnswer, respond};
+use super::{ANSWER_TIME, HttpServer, NoAnswer, respond};
 
 /// Bytes of answer turned into text at a time; a multiple of three, so that
 /// base64 of the pieces is base64 of the whole.
@@ -47,13 +47,14 @@ struct Envelope<'a> {
 
 /// What an envelope asks for.
 #[derive(Debug, PartialEq, Eq)]
-struct Call {
-    target: Address,
-    request: Request,
-    blob: Option<Blob>,
+pub(super) struct Call {
+    pub(super) target: Address,
+    pub(super) request: Request,
+    pub(super) blob: Option<Blob>,
 }
 
-fn parse(text: &[u8], our: &NodeName) -> Option<Call> {
+/// Reads an envelope; `None` if it is none.
+pub(super) fn parse(text: &[u8], our: &NodeName) -> Option<Call> {
     let envelope: Envelope<'_> = serde_json::from_slice(text).ok()?;
     let node = match envelope.node.as_deref() {
         None | Some("our") => our.clone(),
@@ -110,7 +111,7 @@ impl HttpServer {
             self.port.send(message);
             return respond::empty(StatusCode::OK);
         }
-        match self.ask(message, Standing::Owner).await {
+        match self.ask(message, Standing::Owner, ANSWER_TIME).await {
             Ok(answer) => reply(answer),
             Err(NoAnswer::Busy) => respond::busy("Too many requests are waiting for an answer."),
             Err(NoAnswer::Refused | NoAnswer::TimedOut) => {
@@ -122,7 +123,7 @@ impl HttpServer {
 }
 
 /// A part of the answer's text.
-enum Part {
+pub(super) enum Part {
     /// As it is.
     Text(Bytes),
     /// Byte values as decimal numbers with commas between.
@@ -131,7 +132,8 @@ enum Part {
     Base64Numbers(Bytes),
 }
 
-fn parts(answer: KernelMessage) -> Vec<Part> {
+/// The text of an answer.
+pub(super) fn parts(answer: KernelMessage) -> Vec<Part> {
     let mut parts = vec![
         Part::Text(Bytes::from_static(br#"{"body":["#)),
         Part::Numbers(answer.message.body().clone()),
@@ -185,22 +187,27 @@ fn render(part: &mut Part) -> (Bytes, bool) {
     (out.into(), rest.is_empty())
 }
 
+/// All of a text.
+pub(super) fn whole(parts: Vec<Part>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for mut part in parts {
+        loop {
+            let (piece, done) = render(&mut part);
+            text.extend_from_slice(&piece);
+            if done {
+                break;
+            }
+        }
+    }
+    text
+}
+
 fn reply(answer: KernelMessage) -> HttpResponse {
     let blob = answer.lazy_load_blob.as_ref();
     let size = answer.message.body().len() + blob.map_or(0, |blob| blob.bytes.len());
     let parts = parts(answer);
     let content = if size <= PIECE {
-        let mut text = Vec::new();
-        for mut part in parts {
-            loop {
-                let (piece, done) = render(&mut part);
-                text.extend_from_slice(&piece);
-                if done {
-                    break;
-                }
-            }
-        }
-        body(text)
+        body(whole(parts))
     } else {
         streamed(parts)
     };

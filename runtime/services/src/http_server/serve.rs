@@ -25,7 +25,7 @@ use super::HttpServer;
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(20);
 /// How long requests in progress may take once the connection shall end;
-/// longer than an app's deadline.
+/// longer than apps have unless the client gives them more.
 const DRAIN_TIME: Duration = Duration::from_secs(17);
 /// Largest request head, bytes.
 const HEAD_BYTES: usize = 64 << 10;

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use lifecycle::Timestamp;
-use node_api::{LogError, LogPage, LogPlace, LogQuery, LogRecord, NodeLogs};
+use node_api::{
+    EgressPage, EgressQuery, EgressRecord, LogError, LogPage, LogPlace, LogQuery, LogRecord,
+    NodeLogs,
+};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -13,6 +16,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct FakeLogs {
     logs: Mutex<HashMap<PathBuf, Vec<LogRecord>>>,
+    egress: Mutex<HashMap<PathBuf, Vec<EgressRecord>>>,
     changed: watch::Sender<()>,
     broken: Mutex<bool>,
 }
@@ -21,6 +25,7 @@ impl Default for FakeLogs {
     fn default() -> Self {
         Self {
             logs: Mutex::default(),
+            egress: Mutex::default(),
             changed: watch::channel(()).0,
             broken: Mutex::default(),
         }
@@ -41,6 +46,19 @@ impl FakeLogs {
         });
         drop(logs);
         self.changed.send_replace(());
+    }
+
+    /// Adds a connection of the node whose log is in `dir`, and numbers it.
+    pub fn connected(&self, dir: &Path, mut record: EgressRecord) {
+        let mut egress = self.egress.lock();
+        let records = egress.entry(dir.to_owned()).or_default();
+        record.number = records.last().map_or(1, |last| last.number + 1);
+        records.push(record);
+    }
+
+    /// Forgets the connections of the node whose log is in `dir`.
+    pub fn forget_connections(&self, dir: &Path) {
+        self.egress.lock().remove(dir);
     }
 
     /// Forgets all but the newest `count` records, as a rotation does.
@@ -89,6 +107,21 @@ impl NodeLogs for FakeLogs {
             newest,
             missing,
         })
+    }
+
+    async fn egress(&self, dir: &Path, query: EgressQuery) -> Result<EgressPage, LogError> {
+        if *self.broken.lock() {
+            return Err(LogError(format!("no disk under {}", dir.display())));
+        }
+        let all = self.egress.lock().get(dir).cloned().unwrap_or_default();
+        let older = |record: &EgressRecord| match query.before {
+            Some(number) => record.number < number,
+            None => true,
+        };
+        let mut records: Vec<_> = all.into_iter().rev().filter(older).collect();
+        let more = records.len() > query.limit;
+        records.truncate(query.limit);
+        Ok(EgressPage { records, more })
     }
 
     fn changes(&self, _dir: &Path) -> watch::Receiver<()> {

@@ -1,5 +1,9 @@
 //! `berth check-config`: what `serve` would use, or why it would refuse.
 
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
 use crate::commands::say;
 use crate::config::Config;
 
@@ -39,11 +43,31 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
                 config.plan.processes
             ),
         ),
+        ("egress", reachable(&config.plan.egress_allow)),
+        ("egress-dns", looked_up(&config.egress_dns)),
         ("packages", config.packages.display().to_string()),
     ] {
         say(&format!("{name:12} {value}"))?;
     }
     say("configuration is valid")
+}
+
+/// What apps may connect to.
+fn reachable(ranges: &[IpNet]) -> String {
+    let internet = std::iter::once("the public internet".to_owned());
+    let all: Vec<String> = internet
+        .chain(ranges.iter().map(ToString::to_string))
+        .collect();
+    all.join(", ")
+}
+
+/// Where names are looked up.
+fn looked_up(name_servers: &[SocketAddr]) -> String {
+    if name_servers.is_empty() {
+        return "the system's name servers".to_owned();
+    }
+    let all: Vec<String> = name_servers.iter().map(ToString::to_string).collect();
+    all.join(", ")
 }
 
 /// `scheme://user:password@host/…` without the password.

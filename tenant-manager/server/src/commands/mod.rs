@@ -1,6 +1,7 @@
 //! The commands that end by themselves.
 
 pub mod check_config;
+pub mod egress;
 pub mod follow;
 pub mod migrate;
 pub mod node;

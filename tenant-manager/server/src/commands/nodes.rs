@@ -174,32 +174,39 @@ pub fn logs(config: &Config, remote: &Remote, label: &str, wanted: Wanted) -> an
     }
     let api = Api::find(config, remote)?;
     with_tasks(async |_tasks| {
-        let page = newest_lines(&api, &path, wanted.lines, &verbosity).await?;
+        let query = [("verbosity", verbosity.as_str())];
+        let (pages, cursor) = newest_pages(&api, &path, wanted.lines, &query).await?;
+        // Each holds what came before the one before it.
+        let lines: Vec<Value> = pages.into_iter().rev().flatten().collect();
         if remote.json {
-            return print_json(&page);
+            return print_json(&json!({"items": lines, "next_cursor": cursor}));
         }
-        for record in page["items"].as_array().into_iter().flatten() {
+        for record in &lines {
             print_line(record, false)?;
         }
         Ok(())
     })
 }
 
-/// So many lines, oldest first, in as many pages as that takes; a page as the API
-/// would give it.
-async fn newest_lines(
+/// So many of what a log holds, from its end, in as many pages as that takes; and
+/// where there are more.
+///
+/// # Errors
+/// The API cannot be reached, or refuses.
+pub async fn newest_pages(
     api: &Api,
     path: &str,
     count: usize,
-    verbosity: &str,
-) -> anyhow::Result<Value> {
+    wanted: &[(&str, &str)],
+) -> anyhow::Result<(Vec<Vec<Value>>, Option<String>)> {
     let mut pages: Vec<Vec<Value>> = Vec::new();
     let mut cursor: Option<String> = None;
     // As with the files of a host: none are none.
     let mut left = count;
     while left > 0 {
         let limit = left.min(MOST_LINES).to_string();
-        let mut query = vec![("limit", limit.as_str()), ("verbosity", verbosity)];
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend_from_slice(wanted);
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let mut page = api.get(path, &query).await?;
         let items = page["items"].as_array_mut().map(std::mem::take);
@@ -212,8 +219,7 @@ async fn newest_lines(
             break;
         }
     }
-    let items: Vec<Value> = pages.into_iter().rev().flatten().collect();
-    Ok(json!({"items": items, "next_cursor": cursor}))
+    Ok((pages, cursor))
 }
 
 async fn all_pages(api: &Api, status: Option<&str>) -> anyhow::Result<Vec<Value>> {
@@ -243,12 +249,17 @@ async fn all_pages(api: &Api, status: Option<&str>) -> anyhow::Result<Vec<Value>
     Ok(nodes)
 }
 
-fn print_json(value: &Value) -> anyhow::Result<()> {
+/// Prints what the API gave.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn print_json(value: &Value) -> anyhow::Result<()> {
     say(&format!("{value:#}"))
 }
 
-fn text(node: &Value, field: &str) -> String {
-    let text = node[field].as_str().unwrap_or_default();
+/// The text in a field, on one line.
+pub fn text(item: &Value, field: &str) -> String {
+    let text = item[field].as_str().unwrap_or_default();
     // One row stays one row, whatever a reason quotes.
     text.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
@@ -281,6 +292,11 @@ fn table(nodes: &[Value], with_owner: bool) -> Vec<String> {
         row.push(text(node, "status_reason"));
         row
     }));
+    aligned(&rows)
+}
+
+/// Rows whose columns stand below each other; all have as many.
+pub fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..columns).filter_map(width).collect();

@@ -145,7 +145,8 @@ impl Wanted {
     }
 }
 
-fn no_such_part(detail: String) -> Problem {
+/// A part of a log that there is not.
+pub(super) fn no_such_part(detail: String) -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "no-such-part",

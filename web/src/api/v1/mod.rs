@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod egress;
 pub(super) mod events;
 pub(super) mod logs;
 pub(super) mod names;
@@ -81,6 +82,7 @@ fn for_accounts() -> Vec<Operation> {
             post(access::set_password),
         ),
         operation("get", "/api/v1/nodes/{label}/logs", get(logs::show)),
+        operation("get", "/api/v1/nodes/{label}/egress", get(egress::show)),
         operation("get", "/api/v1/nodes/{label}/usage", get(usage::show)),
         operation("post", "/api/v1/nodes/{label}/open", post(access::open)),
         operation(
@@ -134,6 +136,11 @@ fn for_operators() -> Vec<Operation> {
             "get",
             "/api/v1/operator/nodes/{label}/logs",
             get(operator::log),
+        ),
+        operation(
+            "get",
+            "/api/v1/operator/nodes/{label}/egress",
+            get(operator::egress),
         ),
     ]
 }

@@ -12,10 +12,11 @@ use http::{HeaderMap, StatusCode};
 use tenant_manager::{NodeOpError, NodeQuery, Operator, OperatorNodeView, Principal};
 
 use crate::api::input::{Input, LabelPath, NoInput, QueryInput};
+use crate::api::v1::egress::Part;
 use crate::api::v1::logs::{self, Wanted};
 use crate::api::v1::nodes;
 use crate::api::view::{
-    LogLine, LogLines, NodesWanted, OperatorNode, OperatorNodeList, Suspension,
+    Connections, LogLine, LogLines, NodesWanted, OperatorNode, OperatorNodeList, Suspension,
 };
 use crate::app::App;
 use crate::auth::Caller;
@@ -243,6 +244,31 @@ pub(in crate::api) async fn log(
     }
     let log = operator.follow_log(&label, query).await;
     logs::follow(&app, &principal, log.map_err(refused)?)
+}
+
+/// Read where the apps of a node of this host connected to, or tried to, also
+/// while it does not run.
+#[utoipa::path(
+    get, path = "/api/v1/operator/nodes/{label}/egress", operation_id = "operatorGetNodeEgress",
+    tag = "operator",
+    params(("label" = String, Path, description = "The node's label"), Part),
+    responses(
+        (status = 200, body = Connections),
+        (status = 403, body = ProblemBody<'static>, description = "The account is no operator's"),
+        (status = 404, body = ProblemBody<'static>, description = "The host has no such node"),
+        (status = 422, body = ProblemBody<'static>, description = "There is no such part of them"),
+    )
+)]
+pub(in crate::api) async fn egress(
+    State(app): State<Arc<App>>,
+    Caller(principal): Caller,
+    LabelPath(label): LabelPath,
+    QueryInput(part): QueryInput<Part>,
+    _: NoInput,
+) -> Result<Json<Connections>, Problem> {
+    let operator = right(&app, &principal)?;
+    let page = operator.node_egress(&label, part.query()?).await;
+    Ok(Json(page.map_err(refused)?.into()))
 }
 
 fn query(wanted: NodesWanted) -> Result<NodeQuery, Problem> {

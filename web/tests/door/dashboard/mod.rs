@@ -1,5 +1,6 @@
 //! The dashboard, used as browsers without a script use it.
 
+mod egress;
 mod enter;
 mod forms;
 mod hostile;

@@ -12,6 +12,7 @@ const PAGES: &[&str] = &[
     "/nodes/alice",
     "/nodes/alice?show=ssh-password",
     "/nodes/alice/log",
+    "/nodes/alice/egress",
     "/nodes/alice/password",
     "/nodes/alice/delete",
     "/account",

@@ -1,6 +1,8 @@
 //! A served door, and ways to talk to it.
 
 mod browser;
+mod frames;
+mod http2;
 mod markup;
 mod node;
 mod raw;
@@ -10,7 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{ManualClock, TaskKind, Tasks};
+use lifecycle::{ManualClock, TaskKind, Tasks, Timestamp};
+use node_api::{EgressOutcome, EgressRecord};
 use serde_json::{Value, json};
 use tenant_manager::testing::{FakeLogs, FakeOptions, MemoryRepositories, start_over};
 use tenant_manager::{Manager, ManagerLimits};
@@ -19,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use web::{Options, RateLimits};
 
 pub use browser::{Browser, encode, fill_in};
+pub use frames::{Outcome, Wire};
+pub use http2::{connect, exchange as exchange_h2, whole};
 pub use markup::{Form, Markup};
 pub use node::{BIG, Control, PIECE};
 pub use raw::{Answer, PATIENCE, answers, exchange};
@@ -193,6 +198,27 @@ impl Host {
     pub fn print(&self, label: &str, verbosity: u8, text: &str) {
         self.logs
             .add(&self.log_of(label), verbosity, "app:pack:me.dev", text);
+    }
+
+    /// An app of the node connects to `target`, or is refused for a reason.
+    pub fn connects(&self, label: &str, target: &str, refused: Option<&str>) {
+        let record = EgressRecord {
+            number: 0,
+            time: Timestamp::UNIX_EPOCH,
+            process: "app:pack:me.dev".to_owned(),
+            scheme: "https".to_owned(),
+            host: target.to_owned(),
+            port: 8443,
+            address: refused
+                .is_none()
+                .then(|| SocketAddr::from(([192, 0, 2, 1], 8443))),
+            outcome: match refused {
+                Some(_) => EgressOutcome::Refused,
+                None => EgressOutcome::Connected,
+            },
+            reason: refused.map(str::to_owned),
+        };
+        self.logs.connected(&self.log_of(label), record);
     }
 
     /// Where the log of a node that has run is.

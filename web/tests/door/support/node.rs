@@ -39,6 +39,8 @@ pub struct Control {
     /// Launches wait for `wake`.
     pub asleep: AtomicBool,
     pub wake: Notify,
+    /// Every request that reached a node, as method and target.
+    pub asked: std::sync::Mutex<Vec<String>>,
     /// Requests that are being answered or whose answers are being read.
     pub using: AtomicUsize,
     /// Told when one of them ends.
@@ -270,6 +272,8 @@ impl NodeHandle for FakeNode {
 
     async fn http(&self, request: HttpRequest, origin: Origin) -> HttpResponse {
         let using = Using::new(&self.control);
+        let asked = format!("{} {}", request.method(), request.uri());
+        self.control.asked.lock().unwrap().push(asked);
         let path = request.uri().path().to_owned();
         let mut response = HttpResponse::new(empty_body());
         match path.as_str() {

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Why the node ends a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// Its process asked for it.
     Closed,
     /// Its process is gone.
@@ -33,7 +33,7 @@ pub(super) enum End {
 }
 
 impl End {
-    pub(super) fn frame(self) -> CloseFrame {
+    pub(crate) fn frame(self) -> CloseFrame {
         let (code, reason) = match self {
             Self::Closed => (CloseCode::Normal, ""),
             Self::ProcessGone => (CloseCode::Error, "the app is gone"),
@@ -54,21 +54,21 @@ impl End {
 
 /// The right to end a socket. Clones end the same one.
 #[derive(Debug, Clone)]
-pub(super) struct Ender(watch::Sender<Option<End>>);
+pub(crate) struct Ender(watch::Sender<Option<End>>);
 
 /// Where a socket hears that it shall end.
 #[derive(Debug)]
-pub(super) struct Ending(watch::Receiver<Option<End>>);
+pub(crate) struct Ending(watch::Receiver<Option<End>>);
 
 /// Both ends.
-pub(super) fn channel() -> (Ender, Ending) {
+pub(crate) fn channel() -> (Ender, Ending) {
     let (sender, receiver) = watch::channel(None);
     (Ender(sender), Ending(receiver))
 }
 
 impl Ender {
     /// Ends the socket, unless it is ending for a reason that stands.
-    pub(super) fn end(&self, end: End) {
+    pub(crate) fn end(&self, end: End) {
         self.0.send_if_modified(|now| {
             let free = match now {
                 None => true,
@@ -83,7 +83,7 @@ impl Ender {
     }
 
     /// Whether nobody has ended it.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.0.borrow().is_none()
     }
 }
@@ -93,7 +93,7 @@ impl Ending {
     ///
     /// # Cancel-Safety
     /// Safe: a reason that was not returned is returned by the next call.
-    pub(super) async fn next(&mut self) -> Option<End> {
+    pub(crate) async fn next(&mut self) -> Option<End> {
         loop {
             self.0.changed().await.ok()?;
             if let Some(end) = *self.0.borrow_and_update() {
@@ -106,7 +106,7 @@ impl Ending {
     ///
     /// # Cancel-Safety
     /// Safe.
-    pub(super) async fn too_much(&mut self) {
+    pub(crate) async fn too_much(&mut self) {
         let too_much = |end: &Option<End>| *end == Some(End::TooMuch);
         let told = self.0.wait_for(too_much).await.is_ok();
         if !told {

@@ -20,7 +20,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 type Io = WebSocketStream<Metered>;
 
 /// Closes a connection; `between_frames` says that nothing is half written.
-pub(super) async fn hang_up(
+pub(crate) async fn hang_up(
     mut sink: SplitSink<Io, Message>,
     mut stream: SplitStream<Io>,
     end: Option<End>,

@@ -21,9 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::pool::Part;
 
 /// A connection whose reads are counted. Beyond the bound reading fails.
-pub(super) struct Metered {
-    pub(super) io: Box<dyn ByteStream>,
-    pub(super) meter: Arc<Part>,
+pub(crate) struct Metered {
+    pub(crate) io: Box<dyn ByteStream>,
+    pub(crate) meter: Arc<Part>,
 }
 
 impl AsyncRead for Metered {

@@ -10,16 +10,22 @@
 //! order is kept and a slow app slows its peer down. A socket ends with its
 //! connection, its process, the login it was opened with, or the node.
 //!
+//! An extension ([`extension`]) answers in its process's name: only the
+//! messages that the process has pushed to it and waits for ([`asked`]).
+//!
 //! A path that needs the owner's cookie opens only for a page of the very
 //! origin it is on: WebSockets know no same-origin policy, and a browser sends
 //! a node's cookie along for the pages of its siblings (decision 0006).
 
+mod asked;
 mod end;
+pub(super) mod extension;
 mod hang_up;
 mod meter;
 mod open;
 mod pool;
 mod run;
+mod socket;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,15 +38,18 @@ use node_types::ProcessId;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::HttpServer;
 use super::client::Standing;
 use super::login::Session;
 use super::routes::Routes;
-use end::{End, Ender, Ending};
+use asked::Asked;
+use end::{End, Ending};
 pub(super) use open::is_upgrade;
 use pool::{Part, Pool};
+use socket::{Content, Outgoing, Socket};
 
 /// Most open sockets of a node.
 pub(super) const MAX_SOCKETS: usize = 128;
@@ -51,19 +60,17 @@ pub(super) const MAX_WAITING: usize = 100;
 /// Bytes that wait to be sent on all sockets of strangers together, and on all
 /// of the owner's.
 const WAITING: u64 = 32 << 20;
-/// What a message that waits counts at least.
-const MIN_WAITING: usize = 1 << 10;
 /// Longest payload of a ping or pong, by the protocol.
 pub(super) const MAX_CONTROL: usize = 125;
 /// Bytes read from strangers and not delivered, as a multiple of the largest
 /// message, and the same for the owner.
 const UNDELIVERED: u64 = 4;
-/// The same for the tunnel.
-const UNDELIVERED_LOCAL: u64 = 2;
+/// The same for the tunnel, in both directions.
+const LOCAL: u64 = 2;
 
 /// What a frame carries, in the words of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum MessageType {
+pub(crate) enum MessageType {
     Text,
     Binary,
     Ping,
@@ -80,13 +87,6 @@ pub(super) enum PushError {
     TooSlow,
 }
 
-/// A message on its way out, with what it counts.
-#[derive(Debug)]
-struct Outgoing {
-    message: Message,
-    waiting: pool::Bytes,
-}
-
 /// Who opens a socket.
 #[derive(Debug, Clone, Copy)]
 struct Opener {
@@ -94,17 +94,8 @@ struct Opener {
     standing: Standing,
     /// The login it is opened with, if it needs one.
     session: Option<Session>,
-}
-
-#[derive(Debug)]
-struct Socket {
-    owner: ProcessId,
-    /// The login it was opened with, if it needed one.
-    session: Option<Session>,
-    outgoing: queue::Sender<Outgoing>,
-    waiting: Arc<Part>,
-    /// Once it is ended nothing is pushed.
-    end: Ender,
+    /// It is an extension.
+    extension: bool,
 }
 
 /// What the task of a socket holds.
@@ -148,10 +139,12 @@ pub(super) struct Sockets {
     places: Arc<Semaphore>,
     strangers_places: Arc<Semaphore>,
     waiting: Pools,
+    waiting_local: Arc<Pool>,
     undelivered: Pools,
     undelivered_local: Arc<Pool>,
-    /// Bytes that wait to be sent on one socket.
+    /// Bytes that wait to be sent on one socket, and on one of the tunnel.
     max_waiting: usize,
+    max_waiting_local: usize,
     /// The host starts anew when the node stops.
     host_restarts: AtomicBool,
 }
@@ -183,17 +176,20 @@ impl Sockets {
     pub(super) fn new(public_message: u64, local_message: u64) -> Arc<Self> {
         let (public, local) = (
             public_message.saturating_mul(UNDELIVERED),
-            local_message.saturating_mul(UNDELIVERED_LOCAL),
+            local_message.saturating_mul(LOCAL),
         );
+        let bound = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
             routes: RwLock::default(),
             open: Mutex::default(),
             places: Arc::new(Semaphore::new(MAX_SOCKETS)),
             strangers_places: Arc::new(Semaphore::new(STRANGERS_SOCKETS)),
             waiting: Pools::new(WAITING, End::TooSlow),
+            waiting_local: Pool::new(local.max(WAITING), End::TooSlow),
             undelivered: Pools::new(public, End::TooMuch),
             undelivered_local: Pool::new(local, End::TooMuch),
-            max_waiting: usize::try_from(public_message.saturating_mul(2)).unwrap_or(usize::MAX),
+            max_waiting: bound(public_message.saturating_mul(2)),
+            max_waiting_local: bound(local),
             host_restarts: AtomicBool::new(false),
         })
     }
@@ -224,13 +220,21 @@ impl Sockets {
         random: impl Fn() -> u64,
     ) -> Option<Registered> {
         let place = self.place(opener.standing)?;
-        let undelivered = match opener.origin {
-            Origin::Public => self.undelivered.of(opener.standing),
-            Origin::Tunnel => &self.undelivered_local,
+        let (undelivered, waiting, cost) = match opener.origin {
+            Origin::Public => (
+                self.undelivered.of(opener.standing),
+                self.waiting.of(opener.standing),
+                self.max_waiting,
+            ),
+            Origin::Tunnel => (
+                &self.undelivered_local,
+                &self.waiting_local,
+                self.max_waiting_local,
+            ),
         };
         let (sender, outgoing) = queue::channel(Bounds {
             items: MAX_WAITING,
-            cost: self.max_waiting,
+            cost,
         });
         let (end, ending) = end::channel();
         let undelivered = undelivered.part(end.clone());
@@ -247,7 +251,8 @@ impl Sockets {
             owner: owner.clone(),
             session: opener.session,
             outgoing: sender,
-            waiting: self.waiting.of(opener.standing).part(end.clone()),
+            waiting: waiting.part(end.clone()),
+            asked: opener.extension.then(Asked::default),
             end,
         };
         open.insert(channel, socket);
@@ -272,7 +277,7 @@ impl Sockets {
         let open = self.open.lock();
         let socket = open
             .get(&channel)
-            .filter(|socket| socket.owner == *owner && socket.end.is_open())
+            .filter(|socket| socket.is_of(owner))
             .ok_or(PushError::NoChannel)?;
         let message = match kind {
             MessageType::Text => Message::text(String::from_utf8_lossy(&bytes).into_owned()),
@@ -284,17 +289,40 @@ impl Sockets {
                 return Ok(());
             }
         };
-        let cost = message.len();
-        let waiting = socket.waiting.take_bytes(cost.max(MIN_WAITING) as u64);
-        let sent = waiting.is_some_and(|waiting| {
-            let outgoing = Outgoing { message, waiting };
-            socket.outgoing.try_send(outgoing, cost).is_ok()
-        });
-        if !sent {
-            socket.end.end(End::TooSlow);
-            return Err(PushError::TooSlow);
+        socket.send(Content::Frame(message))
+    }
+
+    /// Sends a message of `owner` to what is at the other end of its channel.
+    /// An extension may answer it for as long as `owner` waits.
+    pub(super) fn push_to_extension(
+        &self,
+        owner: &ProcessId,
+        channel: u32,
+        push: extension::Push,
+        waits: Option<u64>,
+    ) -> Result<(), PushError> {
+        let mut open = self.open.lock();
+        let socket = open
+            .get_mut(&channel)
+            .filter(|socket| socket.is_of(owner))
+            .ok_or(PushError::NoChannel)?;
+        let id = push.id;
+        socket.send(Content::Extension(push))?;
+        // Entered in time: who answers needs the table, which is locked.
+        if let (Some(asked), Some(seconds)) = (&mut socket.asked, waits) {
+            asked.enter(id, seconds, Instant::now());
         }
         Ok(())
+    }
+
+    /// Whether the process of a channel waits for an answer of its extension
+    /// under this id; from here on it does not.
+    fn answers(&self, channel: u32, id: u64) -> bool {
+        let mut open = self.open.lock();
+        let asked = open
+            .get_mut(&channel)
+            .and_then(|socket| socket.asked.as_mut());
+        asked.is_some_and(|asked| asked.take(id, Instant::now()))
     }
 
     /// Closes a channel of `owner`, after what was pushed before. An unknown
@@ -351,4 +379,13 @@ impl HttpServer {
             .host_restarts
             .store(restarts, Ordering::Relaxed);
     }
+}
+
+/// What WebSockets that processes open to servers are made of as well.
+pub(crate) mod shared {
+    pub(crate) use super::MessageType;
+    pub(crate) use super::end::{End, Ender, Ending, channel};
+    pub(crate) use super::hang_up::hang_up;
+    pub(crate) use super::meter::Metered;
+    pub(crate) use super::pool::{Bytes, Part, Pool};
 }

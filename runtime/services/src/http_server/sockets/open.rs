@@ -120,6 +120,7 @@ impl HttpServer {
             origin,
             standing: Standing::of(Some(flags), origin),
             session: self.may_open(head, owner, flags, origin).ok()?,
+            extension: flags.local_only,
         };
         if !bodiless {
             return refuse(StatusCode::BAD_REQUEST, "An upgrade request has no body.");

@@ -18,7 +18,7 @@ pub(super) const FLOOR: u64 = 64 << 10;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     limit: u64,
     /// Why the one that holds most is ended.
     end: End,
@@ -40,21 +40,21 @@ struct Holder {
 
 /// What one socket holds of a pool.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     pool: Arc<Pool>,
     id: u64,
 }
 
 /// So many bytes of a part, given back on drop.
 #[derive(Debug)]
-pub(super) struct Bytes {
+pub(crate) struct Bytes {
     part: Arc<Part>,
     bytes: u64,
 }
 
 impl Pool {
     /// A pool of `limit` bytes, and of [`FLOOR`] more a holder.
-    pub(super) fn new(limit: u64, end: End) -> Arc<Self> {
+    pub(crate) fn new(limit: u64, end: End) -> Arc<Self> {
         Arc::new(Self {
             limit,
             end,
@@ -63,7 +63,7 @@ impl Pool {
     }
 
     /// The part of a socket, empty.
-    pub(super) fn part(self: &Arc<Self>, ender: Ender) -> Arc<Part> {
+    pub(crate) fn part(self: &Arc<Self>, ender: Ender) -> Arc<Part> {
         let mut state = self.state.lock();
         let id = state.next;
         state.next += 1;
@@ -104,7 +104,7 @@ impl State {
 impl Part {
     /// Takes `bytes` more. If not, the socket is to end and holds nothing any
     /// more, as far as the others are concerned.
-    pub(super) fn take(&self, bytes: u64) -> bool {
+    pub(crate) fn take(&self, bytes: u64) -> bool {
         let mut state = self.pool.state.lock();
         let Some(holder) = state.holders.get(&self.id) else {
             return false;
@@ -123,7 +123,7 @@ impl Part {
 
     /// [`Part::take`], given back on drop. More than the whole pool counts as
     /// the whole pool.
-    pub(super) fn take_bytes(self: &Arc<Self>, bytes: u64) -> Option<Bytes> {
+    pub(crate) fn take_bytes(self: &Arc<Self>, bytes: u64) -> Option<Bytes> {
         let bytes = bytes.min(self.pool.limit);
         self.take(bytes).then(|| Bytes {
             part: self.clone(),
@@ -132,7 +132,7 @@ impl Part {
     }
 
     /// Gives `bytes` back, at most what is held.
-    pub(super) fn give_back(&self, bytes: u64) {
+    pub(crate) fn give_back(&self, bytes: u64) {
         let mut state = self.pool.state.lock();
         let Some(holder) = state.holders.get_mut(&self.id) else {
             return;
@@ -143,7 +143,7 @@ impl Part {
     }
 
     /// What is held now.
-    pub(super) fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         let state = self.pool.state.lock();
         state.holders.get(&self.id).map_or(0, |holder| holder.held)
     }

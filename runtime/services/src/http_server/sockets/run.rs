@@ -1,5 +1,7 @@
 //! One open socket, from its first frame to its end.
 
+mod incoming;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +10,19 @@ use futures::future::BoxFuture;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use node_api::{Origin, Upgrading};
-use node_types::{Address, Blob, ProcessId};
+use node_types::{Address, ProcessId};
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::end::End;
 use super::hang_up::hang_up;
 use super::meter::Metered;
 use super::pool::{self, Part};
-use super::{MessageType, Opener, Outgoing, Registered};
+use super::socket::{Content, Outgoing};
+use super::{Opener, Registered};
 use crate::http_server::HttpServer;
 use crate::http_server::client::Standing;
 use crate::{Delivery, Sending, Share, request_from};
@@ -38,8 +41,9 @@ const READ_TICKS: u32 = 4;
 const FRAMES_PER_SECOND: u32 = 20_000;
 /// Read and write buffer of a socket: longer messages pass through them.
 pub(super) const BUFFER: usize = 16 << 10;
-/// Header and mask of a control frame.
-const CONTROL_HEAD: u64 = 6;
+/// Payloads of extensions above this are encoded and decoded off the async
+/// threads.
+const LARGE: usize = 256 << 10;
 /// Tells our own pings from those of apps.
 const KEEP_ALIVE: &[u8] = b"keep-alive";
 
@@ -70,6 +74,8 @@ struct Open {
     registered: Registered,
     target: Address,
     meter: Arc<Part>,
+    /// It is an extension, which may answer.
+    extension: bool,
     /// A message on its way into the app's mailbox; nothing is read meanwhile.
     delivering: Option<BoxFuture<'static, Delivery>>,
     /// What it may fill of the app's mailbox.
@@ -135,6 +141,7 @@ impl HttpServer {
             stream,
             registered,
             meter,
+            extension: opened.opener.extension,
             delivering: None,
             share: match opened.opener.standing {
                 Standing::Stranger => Share::StrangersFrames,
@@ -222,7 +229,20 @@ impl Open {
 
     /// Begins to write a message; nothing else is being written.
     async fn write(&mut self, outgoing: Outgoing) -> Next {
-        let Outgoing { message, waiting } = outgoing;
+        let Outgoing { content, waiting } = outgoing;
+        let message = match content {
+            Content::Frame(message) => message,
+            Content::Extension(push) if push.blob.len() <= LARGE => {
+                Message::Binary(push.encode().into())
+            }
+            Content::Extension(push) => {
+                let encoding = self.server.tasks.blocking(move || push.encode());
+                match encoding.await {
+                    Some(encoded) => Message::Binary(encoded.into()),
+                    None => return Next::Gone,
+                }
+            }
+        };
         let fed = self.sink.feed(message).await;
         self.writing = Some((Instant::now(), Some(waiting)));
         gone_if(fed.is_err())
@@ -256,69 +276,6 @@ impl Open {
         let fed = self.sink.feed(ping).await;
         self.writing = Some((Instant::now(), None));
         gone_if(fed.is_err())
-    }
-
-    fn read(&mut self, frame: Option<Result<Message, Error>>) -> Next {
-        let message = match frame {
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return broken(&error),
-            None => return Next::Gone,
-        };
-        self.heard = Instant::now();
-        if self.heard - self.second >= Duration::from_secs(1) {
-            (self.second, self.frames) = (self.heard, 0);
-        }
-        self.frames += 1;
-        let (kind, bytes) = match message {
-            Message::Text(text) => (MessageType::Text, Bytes::from(text)),
-            Message::Binary(bytes) => (MessageType::Binary, bytes),
-            Message::Ping(bytes) => (MessageType::Ping, bytes),
-            Message::Pong(bytes) => (MessageType::Pong, bytes),
-            // The library answers it, and the stream then ends.
-            Message::Close(_) | Message::Frame(_) => return Next::Go,
-        };
-        self.whole = !matches!(kind, MessageType::Ping | MessageType::Pong);
-        if !self.whole {
-            self.meter.give_back(bytes.len() as u64 + CONTROL_HEAD);
-            if kind == MessageType::Pong && *bytes == *KEEP_ALIVE {
-                return Next::Go;
-            }
-        } else {
-            self.arriving = 0;
-        }
-        let channel = self.registered.channel;
-        let push = json!({"WebSocketPush": {"channel_id": channel, "message_type": kind}});
-        self.deliver(&push, Some(bytes))
-    }
-
-    /// Hands a message to the app, or begins to.
-    fn deliver(&mut self, body: &Value, bytes: Option<Bytes>) -> Next {
-        let message = request_from(
-            self.server.address.clone(),
-            self.server.port.new_message_id(),
-            self.target.clone(),
-            body.to_string(),
-            None,
-            bytes.map(|bytes| Blob { mime: None, bytes }),
-        );
-        match self.server.port.send_when_room(message, self.share) {
-            Sending::Done(delivery) => self.delivered(delivery),
-            Sending::Waiting(delivering) => {
-                self.delivering = Some(delivering);
-                Next::Go
-            }
-        }
-    }
-
-    /// A message is in the app's mailbox, or never will be.
-    fn delivered(&mut self, delivery: Delivery) -> Next {
-        if self.whole {
-            self.meter.give_back(u64::MAX);
-        }
-        match delivery {
-            Delivery::Queued => Next::Go,
-            Delivery::Refused => Next::End(End::ProcessGone),
-        }
     }
 
     /// Closes the connection and tells the app.
@@ -361,19 +318,6 @@ impl Open {
 
 fn gone_if(gone: bool) -> Next {
     if gone { Next::Gone } else { Next::Go }
-}
-
-/// What a failure to read means.
-fn broken(error: &Error) -> Next {
-    tracing::debug!("a WebSocket ended: {error}");
-    match error {
-        Error::Capacity(_) => Next::End(End::TooLong),
-        Error::Protocol(_) | Error::Utf8(_) => Next::End(End::Malformed),
-        Error::Io(error) if error.kind() == std::io::ErrorKind::QuotaExceeded => {
-            Next::End(End::TooMuch)
-        }
-        _ => Next::Gone,
-    }
 }
 
 /// Waits for what is there, or for ever.

@@ -225,9 +225,8 @@ async fn each_generation_is_answered_in_its_own_words() {
         ),
         (
             extension,
-            json!({"Err": {"WebSocketPushError":
-                {"error": "messages to extensions are not available on this host yet"}}}),
-            json!({"Err": "MalformedRequest"}),
+            json!({"Err": "NoBlob"}),
+            json!({"Err": "NoBlob"}),
         ),
         (
             push,
@@ -246,18 +245,60 @@ async fn each_generation_is_answered_in_its_own_words() {
             "{action}"
         );
     }
-    let bad = json!({"WebSocketOpen": {"path": "/", "channel_id": 1}});
+    // What only the module says, and what nobody does.
+    for name in ["WebSocketOpen", "WebSocketExtPushData"] {
+        let action = json!({name: {"path": "/", "channel_id": 1}});
+        let error = harness.act("old:test:sys", &action, None).await;
+        let error = &error["Err"]["WebSocketPushError"]["error"];
+        assert!(error.as_str().unwrap().starts_with(name), "{error}");
+        let error = harness.act("new:test:sys", &action, None).await;
+        assert_eq!(error, json!({"Err": "MalformedRequest"}));
+    }
+    let bad = json!({"Bind": {"path": "/"}});
     let error = harness.act("old:test:sys", &bad, None).await;
-    assert!(error["Err"]["BadRequest"]["req"].is_string(), "{error}");
+    let wanted = json!({"Err": {"BadRequest": {"req": bad.to_string()}}});
+    assert_eq!(error, wanted);
     let error = harness.act("new:test:sys", &bad, None).await;
     assert_eq!(error, json!({"Err": "MalformedRequest"}));
-    assert!(
-        harness
-            .port
-            .prints()
-            .iter()
-            .any(|(_, _, text)| text.contains("extensions"))
-    );
+    let printed = |part: &str| {
+        let prints = harness.port.prints();
+        prints.iter().any(|(_, _, text)| text.contains(part))
+    };
+    assert!(printed("WebSocketOpen") && printed("missing field"));
+}
+
+#[tokio::test]
+async fn newer_generations_bind_for_names_of_the_chain_only() {
+    let mut harness = Harness::new();
+    let bind =
+        json!({"Bind": {"path": "/", "authenticated": true, "local_only": false, "cache": false}});
+    let secure = json!({"SecureBind": {"path": "/", "cache": true}});
+    let socket = json!({"WebSocketBind": {"path": "/", "authenticated": true, "extension": false}});
+    let secure_socket = json!({"WebSocketSecureBind": {"path": "/", "extension": false}});
+    let unbind = json!({"Unbind": {"path": "/"}});
+    for source in [
+        "my_app:test:alice.dev",
+        "app:Test:alice.dev",
+        "app:test:a_b.dev",
+    ] {
+        for edition in [Edition::V1_0, Edition::Hyperware] {
+            harness.port.set_edition(source, edition);
+            for action in [&bind, &secure, &socket, &secure_socket] {
+                let error = harness.act(source, action, None).await;
+                assert_eq!(error, json!({"Err": "InvalidSourceProcess"}), "{source}");
+            }
+            assert_eq!(
+                harness.act(source, &unbind, None).await,
+                json!({"Ok": null})
+            );
+        }
+        harness.port.set_edition(source, Edition::V0_8);
+        assert_eq!(harness.act(source, &bind, None).await, json!({"Ok": null}));
+    }
+    harness.port.set_edition(APP, Edition::V1_0);
+    assert_eq!(harness.act(APP, &bind, None).await, json!({"Ok": null}));
+    let error = harness.act(APP, &secure, None).await;
+    assert_eq!(error, json!({"Err": "NoBlob"}));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The module as apps, browsers and kit see it, over a fake kernel.
 
+mod answers;
 mod apps;
 mod budgets;
 mod connections;
@@ -8,6 +9,7 @@ mod kept;
 mod logins;
 mod sites;
 mod sockets;
+mod statics;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};

@@ -291,3 +291,20 @@ async fn strangers_who_guess_do_not_keep_the_owner_out() {
     let answer = harness.server.handle(tunnelled, Origin::Tunnel).await;
     assert_eq!(answer.status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_label_is_free_once_nothing_secure_is_bound() {
+    let mut harness = Harness::new();
+    let other = "x:my:pkg-alice.dev";
+    let secure = json!({"SecureBind": {"path": "/s", "cache": false}});
+    let open = json!({"Bind": {"path": "/s", "authenticated": false, "local_only": false, "cache": false}});
+    let unbind = json!({"Unbind": {"path": "/s"}});
+    let ok = json!({"Ok": null});
+    for (owner, next) in [(VAULT, &open), (other, &unbind), (VAULT, &open)] {
+        assert_eq!(harness.act(owner, &secure, None).await, ok, "{owner}");
+        let taken = if owner == VAULT { other } else { VAULT };
+        let refused = harness.act(taken, &secure, None).await;
+        assert!(refused.get("Err").is_some(), "{refused}");
+        assert_eq!(harness.act(owner, next, None).await, ok);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod ends;
+mod extensions;
 
 use futures::{SinkExt, StreamExt};
 use node_api::Origin;

@@ -1,0 +1,9 @@
+//! Frames of extensions, in MessagePack.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    berth_fuzz::hold(&node_services::fuzzing::extension(data));
+});
