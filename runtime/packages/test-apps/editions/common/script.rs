@@ -5,8 +5,10 @@
 //! A request `{"run": [STEP…]}` is answered with the list of what came of each
 //! step, `{"do": [STEP…]}` only by what its steps do; `{"show": [STEP…]}`, for
 //! lines at a terminal, prints the list and ends the process. Whatever else
-//! arrives between scripts is kept for the step `log`. A process whose name is
-//! `X-of-PARENT` greets its parent with its first call.
+//! arrives between scripts is kept for the step `log`; where the step
+//! `{"on": {KIND: [STEP…]}}` names the first word of its body, such as `Http`,
+//! those steps are carried out and what came of them is kept too, as `did`. A
+//! process whose name is `X-of-PARENT` greets its parent with its first call.
 
 #[path = "files.rs"]
 mod files;
@@ -15,10 +17,10 @@ mod measure;
 
 use std::time::Instant;
 
-use serde_json::{json, Value};
+use serde_json::{json, Map, Value};
 
 use crate::api::{self, Address, Capability, LazyLoadBlob, ProcessId};
-use crate::{said, stores};
+use crate::{http_calls, said, stores};
 
 /// A request to send.
 #[allow(missing_docs, reason = "named as in the interface")]
@@ -90,6 +92,10 @@ struct Script {
     log: Vec<Value>,
     /// Scripts begun in this life.
     begun: u64,
+    /// What is done with what arrives between scripts, by its kind.
+    on: Map<String, Value>,
+    /// The body of what arrived last.
+    arrived: Vec<u8>,
 }
 
 /// Whether the process goes on.
@@ -120,10 +126,10 @@ pub fn run(our: &str) {
         let shows = asked.get("show").is_some();
         let steps = ["run", "do", "show"].iter().find_map(|way| asked.get(way));
         let Some(steps) = steps else {
-            if script.log.len() < MOST_LOGGED {
-                script.log.push(said::arrived(incoming));
+            match script.meet(incoming, &asked) {
+                Flow::Next(_) => continue,
+                Flow::End => return,
             }
-            continue;
         };
         script.begun += 1;
         let mut results = Vec::new();
@@ -149,6 +155,33 @@ pub fn run(our: &str) {
 }
 
 impl Script {
+    /// Keeps what arrived between scripts, and does what is said for its kind.
+    fn meet(&mut self, incoming: Incoming, asked: &Value) -> Flow {
+        let kind = asked.as_object().and_then(|fields| fields.keys().next());
+        let steps = kind.and_then(|kind| self.on.get(kind)).cloned();
+        if steps.is_none() && self.log.len() >= MOST_LOGGED {
+            return Flow::Next(Value::Null);
+        }
+        if let Incoming::Request { body, .. } = &incoming {
+            self.arrived.clone_from(body);
+        }
+        let mut told = said::arrived(incoming);
+        if let Some(steps) = &steps {
+            let mut did = Vec::new();
+            for step in steps.as_array().into_iter().flatten() {
+                match self.step(step) {
+                    Flow::Next(result) => did.push(result),
+                    Flow::End => return Flow::End,
+                }
+            }
+            told["did"] = Value::Array(did);
+        }
+        if self.log.len() < MOST_LOGGED {
+            self.log.push(told);
+        }
+        Flow::Next(Value::Null)
+    }
+
     fn step(&mut self, step: &Value) -> Flow {
         let (name, options) = match step {
             Value::String(name) => (name.as_str(), &Value::Null),
@@ -163,6 +196,11 @@ impl Script {
             "spawn" => spawn(options),
             "log" => Value::Array(std::mem::take(&mut self.log)),
             "begun" => json!(self.begun),
+            "on" => {
+                self.on = options.as_object().cloned().unwrap_or_default();
+                Value::Null
+            }
+            "http" => http_calls::act(options, &self.arrived),
             "end" => return Flow::End,
             "trap" | "panic" | "exit" | "exhaust" => fall(name, options),
             _ => measure::step(name, options).unwrap_or_else(|| own(name, options)),

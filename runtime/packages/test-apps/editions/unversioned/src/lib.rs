@@ -2,6 +2,8 @@
 
 #[path = "../../v0_7/src/api.rs"]
 mod api;
+#[path = "../../common/http_by_hand.rs"]
+mod http_calls;
 #[path = "../../common/said.rs"]
 mod said;
 #[path = "../../common/script.rs"]

@@ -5,6 +5,8 @@
 //! written by hand. It never stops.
 
 mod api;
+#[path = "../../common/http_by_hand.rs"]
+mod http_calls;
 mod probe;
 #[path = "../../common/said.rs"]
 mod said;

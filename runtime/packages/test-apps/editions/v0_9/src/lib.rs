@@ -9,12 +9,18 @@ mod edition;
 mod entry;
 #[path = "../../common/http.rs"]
 mod http;
+#[path = "../../common/http_calls.rs"]
+mod http_calls;
+#[path = "../../common/http_server.rs"]
+mod http_server;
 #[path = "../../common/probe.rs"]
 mod probe;
 #[path = "../../common/said.rs"]
 mod said;
 #[path = "../../common/script.rs"]
 mod script;
+#[path = "../../common/serving_0_9.rs"]
+mod serving;
 #[path = "../../common/stores.rs"]
 mod stores;
 #[path = "../../common/vfs_0_9.rs"]
