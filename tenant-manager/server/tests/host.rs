@@ -29,6 +29,7 @@ mod host {
     mod bench_sleep;
     mod bench_sockets;
     mod bench_stores;
+    mod bench_tunnel;
     mod book;
     mod browser;
     mod commands;
@@ -36,6 +37,7 @@ mod host {
     mod crash;
     mod doors;
     mod editions;
+    mod egress;
     mod faults;
     mod homepage;
     mod isolation;
@@ -55,4 +57,5 @@ mod host {
     mod terminal;
     mod usage;
     mod users;
+    mod web_hostile;
 }

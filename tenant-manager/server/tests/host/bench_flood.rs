@@ -15,7 +15,7 @@ const REQUESTS: usize = 20_000;
 const FLOODERS: usize = 200;
 
 /// Times one request of the neighbour after the other.
-async fn neighbour(api: &Api) -> (Duration, Duration) {
+pub async fn neighbour(api: &Api) -> (Duration, Duration) {
     let mut times = Vec::with_capacity(REQUESTS);
     for _ in 0..REQUESTS {
         let begun = Instant::now();

@@ -1,17 +1,19 @@
-//! Figures of the way people take: from sign-up to the homepage, and static
-//! pages of a node beside nginx serving the same bytes (`make bench`).
+//! Figures of the way people take: from sign-up to the homepage, and pages of a
+//! node, static ones and an app's, beside nginx giving the same bytes (`make
+//! bench`).
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use reqwest::{Method, StatusCode};
 
 use super::bench::percentile;
-use super::support::{Api, Host, eventually, json};
-
-/// How long each load runs.
-const LOAD: &str = "4s";
+use super::support::nginx::{Nginx, Page, compare};
+use super::support::{Api, Host, Kit, Ssh, eventually, json, test_package};
 
 /// Opens the node as its owner does from the dashboard; the login cookie.
 async fn open(api: &Api, label: &str) -> String {
@@ -57,123 +59,6 @@ async fn bench_from_sign_up_to_the_homepage() {
     );
 }
 
-/// nginx in front of nginx, on ports of its own; ends when dropped.
-struct Nginx {
-    children: [Child; 2],
-    front: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl Nginx {
-    /// Serves `bytes` at `/page`.
-    async fn start(bytes: &[u8]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("page"), bytes).unwrap();
-        let [back, front] = free_ports();
-        let root = dir.path().display();
-        let backend = format!(
-            "server {{ listen 127.0.0.1:{back}; location / {{ root {root}; default_type text/html; }} }}"
-        );
-        let frontend = format!(
-            "upstream back {{ server 127.0.0.1:{back}; keepalive 64; }} server {{ \
-             listen 127.0.0.1:{front}; location / {{ proxy_pass http://back; \
-             proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }}"
-        );
-        let children = [("back", backend), ("front", frontend)]
-            .map(|(name, server)| start_nginx(dir.path(), name, &server));
-        let address = format!("127.0.0.1:{front}");
-        eventually("nginx", Duration::from_secs(10), async || {
-            std::net::TcpStream::connect(&address).ok()
-        })
-        .await;
-        Self {
-            children,
-            front,
-            _dir: dir,
-        }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            let pid = child.id().to_string();
-            let _ = Command::new("kill").args(["-s", "TERM", &pid]).status();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn free_ports() -> [u16; 2] {
-    [(); 2].map(|()| {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    })
-}
-
-fn start_nginx(dir: &Path, name: &str, server: &str) -> Child {
-    let prefix = dir.join(name);
-    std::fs::create_dir(&prefix).unwrap();
-    let config = prefix.join("nginx.conf");
-    // As many workers as cores, no log, connections kept: its best side.
-    let text = format!(
-        "daemon off; user root; worker_processes auto; pid {prefix}/pid; error_log stderr crit; \
-         events {{ worker_connections 1024; }} http {{ access_log off; sendfile on; \
-         tcp_nopush on; keepalive_requests 10000000; client_body_temp_path {prefix}/body; \
-         proxy_temp_path {prefix}/proxy; fastcgi_temp_path {prefix}/fastcgi; \
-         uwsgi_temp_path {prefix}/uwsgi; scgi_temp_path {prefix}/scgi; {server} }}",
-        prefix = prefix.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    Command::new("nginx")
-        .arg("-p")
-        .arg(&prefix)
-        .arg("-c")
-        .arg(&config)
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("nginx is installed by infra/setup bench")
-}
-
-/// What wrk says of one load.
-struct Load {
-    p50: Duration,
-    per_second: f64,
-}
-
-/// Runs wrk with `connections` against `url`.
-fn wrk(url: &str, host: &str, connections: u32) -> Load {
-    let output = Command::new("wrk")
-        .args(["-t1", "-d", LOAD, "--latency", "-H"])
-        .arg(format!("Host: {host}"))
-        .arg(format!("-c{connections}"))
-        .arg(url)
-        .output()
-        .expect("wrk is installed by infra/setup bench");
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!text.contains("Non-2xx"), "{text}");
-    let after = |word: &str| {
-        let line = text.lines().find_map(|line| line.trim().strip_prefix(word));
-        line.unwrap_or_else(|| panic!("no {word} in {text}")).trim()
-    };
-    Load {
-        p50: duration(after("50%")),
-        per_second: after("Requests/sec:").parse().unwrap(),
-    }
-}
-
-/// `61.00us`, `1.20ms` or `2.00s`.
-fn duration(text: &str) -> Duration {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap();
-    let (number, unit) = text.split_at(split);
-    let scale = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        _ => 1.0,
-    };
-    Duration::from_secs_f64(number.parse::<f64>().unwrap() * scale)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: make bench"]
 async fn bench_static_path_beside_nginx() {
@@ -182,33 +67,79 @@ async fn bench_static_path_beside_nginx() {
     api.create_node("alice").await;
     let (status, page) = api.node_get("alice.localhost", "/our.js").await;
     assert_eq!(status, StatusCode::OK);
-    let nginx = Nginx::start(page.as_bytes()).await;
-    let name = format!("alice.{}", host.http().replace("127.0.0.1", "localhost"));
-    let ours = format!("http://{}/our.js", host.http());
-    let theirs = format!("http://127.0.0.1:{}/page", nginx.front);
+    let nginx = Nginx::before_itself(page.as_bytes()).await;
     println!("static path, {} bytes:", page.len());
-    for connections in [1, 32] {
-        // By turns, so that a drifting machine is fair to both.
-        let mut pairs = Vec::new();
-        for _ in 0..3 {
-            let own = wrk(&ours, &name, connections);
-            let other = wrk(&theirs, "localhost", connections);
-            pairs.push((own, other));
-        }
-        let median = |value: fn(&(Load, Load)) -> f64| {
-            let mut values: Vec<f64> = pairs.iter().map(value).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        println!(
-            "  c={connections}: p50 {:.0} us against {:.0} us of nginx to nginx, {:.2}x (goal: at \
-             most 1); {:.0} req/s against {:.0}, {:.2}x (goal: at least 1)",
-            median(|(own, _)| own.p50.as_secs_f64() * 1e6),
-            median(|(_, other)| other.p50.as_secs_f64() * 1e6),
-            median(|(own, other)| own.p50.as_secs_f64() / other.p50.as_secs_f64()),
-            median(|(own, _)| own.per_second),
-            median(|(_, other)| other.per_second),
-            median(|(own, other)| own.per_second / other.per_second),
-        );
-    }
+    let ours = Page {
+        url: &format!("http://{}/our.js", host.http()),
+        host: &format!("alice.{}", host.http().replace("127.0.0.1", "localhost")),
+    };
+    let theirs = Page {
+        url: &format!("http://127.0.0.1:{}/page", nginx.port),
+        host: "localhost",
+    };
+    compare(&ours, &theirs, "nginx to nginx", (0.5, 1.5));
+}
+
+/// An app that is no Wasm: it answers as the counter does, on threads of its
+/// own.
+fn native() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(answer(stream));
+            }
+        });
+    });
+    port
+}
+
+async fn answer(stream: tokio::net::TcpStream) {
+    let service = service_fn(|_request| async {
+        let answer = Response::builder().header("content-type", "application/json");
+        answer.body(Full::new(Bytes::from_static(br#"{"count":0}"#)))
+    });
+    let server = hyper::server::conn::http1::Builder::new();
+    // A client that goes is no failure.
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: make bench"]
+async fn bench_dynamic_path_beside_nginx() {
+    const PATH: &str = "/counter:counter:tester.dev/api";
+    let host = Host::start();
+    let api = host.api().sign_up("alice@example.org").await;
+    api.create_node("alice").await;
+    let tunnel = Ssh::new(host.ssh_port(), "alice", &api.ssh_password("alice").await).tunnel();
+    let kit = Kit::new(tunnel.port);
+    kit.install(&test_package("counter:tester.dev")).await;
+    let page = eventually("the app", Duration::from_secs(20), async || {
+        let (status, page) = api.node_get("alice.localhost", PATH).await;
+        (status == StatusCode::OK).then_some(page)
+    })
+    .await;
+    assert_eq!(page, r#"{"count":0}"#);
+    let nginx = Nginx::before(native()).await;
+    println!(
+        "dynamic path answered by a Wasm process, {} bytes:",
+        page.len()
+    );
+    let ours = Page {
+        url: &format!("http://{}{PATH}", host.http()),
+        host: &format!("alice.{}", host.http().replace("127.0.0.1", "localhost")),
+    };
+    let theirs = Page {
+        url: &format!("http://127.0.0.1:{}/", nginx.port),
+        host: "localhost",
+    };
+    compare(&ours, &theirs, "nginx to a native server", (1.3, 0.77));
 }

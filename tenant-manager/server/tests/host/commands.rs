@@ -32,6 +32,8 @@ fn version_help_and_bad_usage() {
         "--domain",
         "--node-suffix",
         "--idle-after",
+        "--plan-egress-allow",
+        "--egress-dns",
     ] {
         assert!(text(&help.stdout).contains(flag), "{flag}");
     }
@@ -73,6 +75,25 @@ fn check_config_accepts_defaults_and_names_what_is_wrong() {
     let unbounded = berth(&["check-config", "--plan-disk-rate", "0"]);
     let told = text(&unbounded.stdout);
     assert!(told.contains("written as fast as it likes"), "{told}");
+    assert!(told.contains("the public internet\n"), "{told}");
+    let private = berth(&[
+        "check-config",
+        "--plan-egress-allow",
+        "10.1.0.0/16,fd00:1::/32",
+        "--egress-dns",
+        "192.0.2.53,[::1]:5353",
+    ]);
+    let told = text(&private.stdout);
+    for words in [
+        "the public internet, 10.1.0.0/16, fd00:1::/32",
+        "192.0.2.53:53, [::1]:5353",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let refused = berth(&["check-config", "--plan-egress-allow", "10.1.0.1/16"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let errors = text(&refused.stderr);
+    assert!(errors.contains("write 10.1.0.0/16"), "{errors}");
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("berth.toml");
     std::fs::write(&file, "htpp = \"127.0.0.1:1\"\n").unwrap();

@@ -83,7 +83,9 @@ impl Bench {
         let logs = self.host.data().join("logs");
         let tenants = std::fs::read_dir(logs).unwrap();
         let files = tenants.flat_map(|tenant| std::fs::read_dir(tenant.unwrap().path()).unwrap());
-        files.map(|file| file.unwrap().path()).collect()
+        let paths = files.map(|file| file.unwrap().path());
+        // Beside them is where its apps connected to.
+        paths.filter(|path| path.is_file()).collect()
     }
 
     fn berth(&self, arguments: &[&str]) -> std::process::Output {

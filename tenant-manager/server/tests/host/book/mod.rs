@@ -1,13 +1,22 @@
 //! The examples of the Kinode Book, written anew, installed and used as the
 //! book has its reader do it: kit through the tunnel, lines at the terminal,
-//! the pages in a browser.
+//! the pages in a browser, and Python beside the node.
 
 mod chat;
 mod chat_with_files;
+mod chess;
 mod chunks;
+mod dev_ui;
+mod extension;
 mod files;
+mod http;
+mod kino_files;
+mod origin;
+mod script;
 mod small;
 mod storage;
+mod website;
+mod websockets;
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::PathBuf;
@@ -16,10 +25,13 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::browser::chromium::Chromium;
 use super::support::{self, Api, Host, Kit, Ssh, Tunnel, eventually, test_package};
 
 /// On a busy machine a component may take that long to compile.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What an operator gives a plan so that its nodes reach servers on loopback.
+const LOOPBACK: [&str; 2] = ["--plan-egress-allow", "127.0.0.0/8"];
 
 /// A node with its owner's ways to it.
 struct Node {
@@ -29,7 +41,7 @@ struct Node {
     kit: Kit,
     /// Where its files are on the host.
     files: PathBuf,
-    _tunnel: Tunnel,
+    tunnel: Tunnel,
 }
 
 impl Node {
@@ -52,7 +64,7 @@ impl Node {
             kit: Kit::new(tunnel.port),
             ssh,
             files: new.next().expect("a directory of the node's"),
-            _tunnel: tunnel,
+            tunnel,
         }
     }
 
@@ -61,6 +73,11 @@ impl Node {
         let (new, install) = self.kit.start_package_0_6(&test_package(package)).await;
         assert_eq!(new, r#"{"NewPackageResponse":"Success"}"#, "{package}");
         assert_eq!(install, r#"{"InstallResponse":"Success"}"#, "{package}");
+    }
+
+    /// The local end of its owner's tunnel.
+    fn tunnel_port(&self) -> u16 {
+        self.tunnel.port
     }
 
     /// What a line at the terminal prints.
@@ -143,6 +160,14 @@ async fn two_nodes(host: &Host) -> (Node, Node) {
         Node::create(host, "alice").await,
         Node::create(host, "bob").await,
     )
+}
+
+/// Signs a browser in at a node by a one-time link.
+async fn sign_in(browser: &Chromium, node: &Node) {
+    let path = format!("/nodes/{}/open", node.label);
+    let answer = support::json(node.api.act(&path).await).await;
+    browser.goto(answer["url"].as_str().unwrap()).await;
+    browser.find("#live").await;
 }
 
 /// Bytes of which no two pieces are the same.

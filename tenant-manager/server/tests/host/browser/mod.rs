@@ -3,7 +3,7 @@
 
 mod attacks;
 mod axe;
-mod chromium;
+pub mod chromium;
 mod follow;
 mod people;
 mod plain;

@@ -53,6 +53,8 @@ async fn gets_a_node(browser: &Chromium, host: &Host) {
     axe::check(browser, "a node").await;
     browser.goto(&dashboard(host, "/nodes/alice/log")).await;
     axe::check(browser, "a node's log").await;
+    browser.goto(&dashboard(host, "/nodes/alice/egress")).await;
+    axe::check(browser, "a node's outgoing connections").await;
     browser.goto(&dashboard(host, "/nodes")).await;
     browser.find("[data-status=active]").await;
     axe::check(browser, "nodes").await;

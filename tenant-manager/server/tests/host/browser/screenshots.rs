@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::chromium::{Chromium, Look};
 use super::{EMAIL, PASSWORD, create_node, dashboard, install, node, sign_up, start_host};
+use crate::host::support::Kit;
 
 /// Where they go.
 fn folder() -> PathBuf {
@@ -92,9 +93,22 @@ async fn pages(look: Look, suffix: &str) {
     let tunnel = install(&host, EMAIL, "alice", "live:test.dev").await;
     browser.find("[data-app]").await;
     shot("homepage").await;
+    let refused = serde_json::json!({"Http": {"method": "GET", "version": null, "headers": {},
+        "url": "http://169.254.169.254/latest/meta-data/"}});
+    Kit::new(tunnel.port)
+        .inject("http-client:distro:sys", &refused.to_string())
+        .await;
     drop(tunnel);
     browser.goto(&dashboard(&host, "/nodes/alice/log")).await;
     shot("node-log").await;
+    let egress = dashboard(&host, "/nodes/alice/egress");
+    browser
+        .until("the refusal", async || {
+            browser.goto(&egress).await;
+            browser.count("td").await > 0
+        })
+        .await;
+    shot("node-egress").await;
     let api = host.api().sign_in(EMAIL, PASSWORD).await;
     assert!(api.delete("/nodes/alice").await.status().is_success());
     browser.goto(&dashboard(&host, "/nodes/alice")).await;

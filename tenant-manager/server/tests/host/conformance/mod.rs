@@ -18,6 +18,7 @@ mod commands;
 mod ends;
 mod exits;
 mod files;
+mod http;
 mod mailboxes;
 mod names;
 mod package;
@@ -69,7 +70,7 @@ pub use spawning::spawn;
 pub struct Node {
     api: Api,
     kit: Arc<Kit>,
-    _tunnel: Tunnel,
+    tunnel: Tunnel,
 }
 
 impl Node {
@@ -81,7 +82,7 @@ impl Node {
         Self {
             api,
             kit: Arc::new(Kit::new(tunnel.port)),
-            _tunnel: tunnel,
+            tunnel,
         }
     }
 
@@ -104,6 +105,16 @@ impl Node {
             subject.wait_until_it_runs().await;
         }
         node.kit.install(&package::strangers()).await;
+        node
+    }
+
+    /// The same, where the app may call out and its package has a site.
+    async fn of_sites(host: &Host, label: &'static str) -> Self {
+        let node = Self::create(host, label).await;
+        node.kit.install(&package::serving()).await;
+        for subject in node.subjects() {
+            subject.wait_until_it_runs().await;
+        }
         node
     }
 

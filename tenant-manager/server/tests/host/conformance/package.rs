@@ -24,8 +24,21 @@ fn read(archive: &mut ZipArchive<Cursor<Vec<u8>>>, name: &str) -> Vec<u8> {
     bytes
 }
 
+/// The site of the package that serves: files below its `pkg/ui`.
+pub const SITE: [(&str, &str); 4] = [
+    ("index.html", "<!doctype html><title>site</title>"),
+    ("main.js", "export default 1;"),
+    ("img/logo.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>"),
+    ("data", "no kind"),
+];
+
 /// A package of all components with this manifest.
 fn package(id: &str, manifest: &[Value]) -> Package {
+    package_with(id, manifest, &[])
+}
+
+/// The same with these files below `ui`.
+fn package_with(id: &str, manifest: &[Value], site: &[(&str, &str)]) -> Package {
     let (name, publisher) = id.split_once(':').unwrap();
     let Package { zip, mut metadata } = test_package("editions:test.dev");
     metadata["properties"]["package_name"] = json!(name);
@@ -42,6 +55,9 @@ fn package(id: &str, manifest: &[Value]) -> Package {
     for column in &COLUMNS {
         let name = format!("{}.wasm", column.component);
         write(&name, &read(&mut archive, &name));
+    }
+    for (name, text) in site {
+        write(&format!("ui/{name}"), text.as_bytes());
     }
     Package {
         zip: writer.finish().unwrap().into_inner(),
@@ -97,6 +113,28 @@ pub fn storing() -> Package {
         let_store(&COLUMNS[at / 6], entry);
     }
     package("conformance:test.dev", &manifest)
+}
+
+/// The six of every column, which may call out and have a site in their
+/// package; and one of each whom the HTTP server may not message, but *a* may.
+pub fn serving() -> Package {
+    let mut manifest = six_of_each();
+    for (at, entry) in manifest.iter_mut().enumerate() {
+        let client = COLUMNS[at / 6].client();
+        for side in ["request_capabilities", "grant_capabilities"] {
+            if let Some(listed) = entry[side].as_array_mut() {
+                listed.push(json!(client));
+            }
+        }
+    }
+    for column in &COLUMNS {
+        let a = format!("{}:conformance:test.dev", column.process);
+        let name = format!("{}-unheard", column.process);
+        let mut entry = process(column, &name, std::slice::from_ref(&a));
+        entry["grant_capabilities"] = json!([a]);
+        manifest.push(entry);
+    }
+    package_with("conformance:test.dev", &manifest, &SITE)
 }
 
 /// One process of every column in a package of its own, which anybody may

@@ -29,6 +29,17 @@ pub struct Column {
     pub server: &'static str,
 }
 
+impl Column {
+    /// How its HTTP client is spelled.
+    pub fn client(&self) -> &'static str {
+        if self.newer {
+            "http-client:distro:sys"
+        } else {
+            "http_client:distro:sys"
+        }
+    }
+}
+
 /// All of them.
 pub const COLUMNS: [Column; 7] = [
     Column {

@@ -3,22 +3,28 @@
 pub mod api;
 pub mod database;
 pub mod disk;
+pub mod dns;
 pub mod footprint;
 pub mod kit;
 pub mod load;
 pub mod metrics;
+pub mod nginx;
+pub mod origin;
 pub mod process;
 pub mod random;
 pub mod ssh;
+pub mod sshd;
 pub mod visitor;
 
 pub use api::{Api, json};
 pub use database::{Database, Postgres};
 pub use disk::SmallDisk;
+pub use dns::{Dns, Says};
 pub use footprint::Footprint;
 pub use kit::{Kit, test_package};
 pub use load::Load;
 pub use metrics::Metrics;
+pub use origin::Origin;
 pub use process::Host;
 pub use random::Random;
 pub use ssh::{Ssh, Tunnel};

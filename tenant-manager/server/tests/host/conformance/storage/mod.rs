@@ -8,7 +8,7 @@
 //! `CapChannelFail`, `AddCapFailed` and `UnexpectedResponse`, and `IOError` of
 //! the databases of old editions.
 
-mod called;
+pub(super) mod called;
 mod descriptors;
 mod drives;
 mod handed_on;
