@@ -16,7 +16,10 @@ use flate2::{Decompress, FlushDecompress, Status};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
+use self::buffer::Buffer;
 use super::budget::Charge;
+
+mod buffer;
 
 /// Decoded at a time.
 const PIECE: usize = 16 << 10;
@@ -30,9 +33,6 @@ const FREELY: u64 = 8 << 20;
 const RATIO: u64 = 100;
 /// Window of Brotli.
 const BROTLI_WINDOW: u64 = 16 << 20;
-/// Up to here what holds a body doubles when it is full; then it grows by a
-/// quarter.
-const DOUBLES: usize = 1 << 20;
 /// Window of gzip, as a power of two; the largest there is.
 const WINDOW: u8 = 15;
 /// The first byte of every member of gzip.
@@ -119,8 +119,8 @@ struct Step {
 struct Kept {
     limit: u64,
     charge: Charge,
-    /// Its capacity is charged.
-    bytes: Vec<u8>,
+    /// What it holds is charged.
+    bytes: Buffer,
     /// How much the decoder keeps of the last of these bytes.
     window: u64,
 }
@@ -161,7 +161,7 @@ impl Collector {
             kept: Kept {
                 limit,
                 charge,
-                bytes: Vec::new(),
+                bytes: Buffer::new(),
                 window: again,
             },
         }
@@ -304,40 +304,36 @@ impl Kept {
         if needed as u64 > self.limit {
             return Err(ReadError::TooLarge(self.limit));
         }
-        if needed > self.bytes.capacity() {
+        if needed > self.bytes.held() {
             self.grow(needed)?;
         }
-        self.bytes.extend_from_slice(piece);
+        self.bytes.push(piece);
         Ok(())
     }
 
     /// Makes room for `needed` bytes, which are not more than the limit.
     fn grow(&mut self, needed: usize) -> Result<(), ReadError> {
-        let held = self.bytes.capacity();
-        // With room to spare, so that it is seldom moved.
-        let wished = held.saturating_add(held.min(DOUBLES).max(held / 4));
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let capacity = needed.max(wished).min(limit);
-        if !self.charge.grow(self.cost(capacity) - self.cost(held)) {
+        let (held, wish) = (self.bytes.held(), self.bytes.wish(needed, limit));
+        if !self.charge.grow(self.cost(wish) - self.cost(held)) {
             return Err(ReadError::Busy);
         }
-        self.bytes.reserve_exact(capacity - self.bytes.len());
-        Ok(())
+        let grown = self.bytes.grow(wish, limit);
+        grown.map_err(|_| ReadError::Busy)
     }
 
     /// What is charged for so much, the decoder's share included.
-    fn cost(&self, capacity: usize) -> u64 {
-        let capacity = capacity as u64;
-        capacity + capacity.min(self.window)
+    fn cost(&self, held: usize) -> u64 {
+        let held = held as u64;
+        held + held.min(self.window)
     }
 
     /// The body without room to spare, and what it is charged to.
     fn finish(mut self) -> (Bytes, Charge) {
-        let held = self.cost(self.bytes.capacity());
-        self.bytes.shrink_to_fit();
-        let kept = self.bytes.capacity() as u64;
-        self.charge.give_back(held.saturating_sub(kept));
-        (self.bytes.into(), self.charge)
+        let held = self.cost(self.bytes.held());
+        let bytes = self.bytes.finish();
+        self.charge.give_back(held.saturating_sub(bytes.len() as u64));
+        (bytes, self.charge)
     }
 }
 

@@ -32,7 +32,7 @@ async fn collect(
     let mut collector = Collector::new(coding, LIMIT, budget.charge());
     for piece in bytes.chunks(size) {
         collector.take(piece).await?;
-        let held = collector.kept.bytes.capacity() as u64;
+        let held = collector.kept.bytes.held() as u64;
         assert!(held <= LIMIT && held <= budget.held());
     }
     let (body, charge) = collector.finish()?;
@@ -145,7 +145,7 @@ async fn bombs_end_at_the_limit() {
             let piece = bytes[read..].chunks(1000).next().unwrap();
             read += piece.len();
             let taken = collector.take(piece).await;
-            let held = collector.kept.bytes.capacity() as u64;
+            let held = collector.kept.bytes.held() as u64;
             assert!(held <= LIMIT && held <= budget.held());
             if let Err(error) = taken {
                 break error;
@@ -169,11 +169,11 @@ async fn much_is_not_made_of_little() {
         .flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_le_bytes())
         .chain(vec![0; much])
         .collect();
-    let honest = (gzip(&honest), honest.len());
+    let honest_gzip = gzip(&honest);
     for (bytes, wanted) in [
-        (few, Ok(much - 1)),
+        (few, Ok(vec![0; much - 1])),
         (many, Err(ReadError::Bomb)),
-        (honest.0, Ok(honest.1)),
+        (honest_gzip, Ok(honest)),
     ] {
         let budget = Budget::new(limit);
         let mut collector = Collector::new(Coding::Gzip, limit, budget.charge());
@@ -182,7 +182,8 @@ async fn much_is_not_made_of_little() {
             taken = taken.and(collector.take(piece).await);
         }
         let body = taken.and_then(|()| collector.finish());
-        assert_eq!(body.map(|(body, _)| body.len()), wanted);
+        // Megabytes of difference are not for people to read.
+        assert!(body.map(|(body, _)| Vec::from(body)) == wanted);
         assert_eq!(budget.held(), 0);
     }
 }

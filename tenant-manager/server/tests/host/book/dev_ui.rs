@@ -46,6 +46,8 @@ impl DevServer {
         command
             .arg(vite())
             .current_dir(project.path())
+            // On machines that say they are for CI it colours what it says.
+            .env("NO_COLOR", "1")
             .env("PORT", port.to_string())
             .env(
                 "VITE_NODE_URL",

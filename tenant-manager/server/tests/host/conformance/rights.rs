@@ -176,7 +176,7 @@ async fn dropped(subject: &Subject) -> Verdict {
         ]))
         .await?;
     failed(subject, &results[1], "Timeout", &b)?;
-    took(&results[1], 0..900)?;
+    took(&results[1], 0..4500)?;
     matches(&results[3], json!({"is": "response", "source": b}))?;
     Ok(Cell::Conforms)
 }

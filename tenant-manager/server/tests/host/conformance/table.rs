@@ -35,7 +35,7 @@ impl<const N: usize> Table<N> {
         let width = self.rows.iter().map(|(name, _)| name.len()).max();
         let width = width.unwrap_or_default();
         let mut notes = Vec::new();
-        let mut failures = 0;
+        let mut failures = Vec::new();
         println!("{:width$}  {}", "", self.columns.join("  "));
         for (name, cells) in &self.rows {
             let mut line = format!("{name:width$}");
@@ -44,7 +44,7 @@ impl<const N: usize> Table<N> {
                     Ok(Cell::Conforms) => ("ok", None),
                     Ok(Cell::NotApplicable(reason)) => ("n/a", Some(*reason)),
                     Err(reason) => {
-                        failures += 1;
+                        failures.push(format!("{name} / {column}: {reason}"));
                         ("FAIL", Some(reason.as_str()))
                     }
                 };
@@ -58,6 +58,6 @@ impl<const N: usize> Table<N> {
         for note in &notes {
             println!("{note}");
         }
-        assert_eq!(failures, 0, "cells fail, see the table above");
+        assert!(failures.is_empty(), "cells fail: {failures:#?}");
     }
 }

@@ -22,10 +22,11 @@ rows! {
     "without the network capability other nodes time out at once" => no_network,
 }
 
-/// What counts as at once on a busy machine.
-const AT_ONCE: std::ops::Range<u64> = 0..900;
+/// What counts as at once on a busy machine, where the alternative is at least
+/// four seconds.
+const AT_ONCE: std::ops::Range<u64> = 0..3800;
 /// One second, and time to notice.
-const A_SECOND: std::ops::Range<u64> = 950..5000;
+const A_SECOND: std::ops::Range<u64> = 950..10_000;
 
 async fn zero_seconds(subject: &Subject) -> Verdict {
     let [_, b, _] = subject.abc();
@@ -90,7 +91,7 @@ async fn offline(subject: &Subject) -> Verdict {
         .await?;
     for result in &results[1..] {
         failed(subject, result, "Offline", nobody)?;
-        took(result, 0..5000)?;
+        took(result, 0..9500)?;
         matches(result, json!({"body": "hello"}))?;
     }
     let given_back = json!({"context": "mine", "returned": {"text": "blob"}});
@@ -123,10 +124,10 @@ async fn answered_in_time(subject: &Subject) -> Verdict {
     let [a, b, c] = subject.abc();
     let results = subject
         .run(json!([
-            {"send": {"to": b, "expects": 1, "body": {"run": []}}},
+            {"send": {"to": b, "expects": 2, "body": {"run": []}}},
             "receive",
             // Fails after the first one would have.
-            {"await": {"to": c, "expects": 1, "body": "mute"}},
+            {"await": {"to": c, "expects": 2, "body": "mute"}},
             {"send": {"to": a, "body": "mark"}},
             "receive",
         ]))

@@ -13,9 +13,8 @@ use super::rebinding::{GOOD, OPEN};
 use super::{Bed, Outcome};
 
 /// Most that the resident memory of the host may rise, KiB: what a node's answers
-/// may take together, twice while it moves to a larger buffer, and what the
-/// allocator keeps for a while of the smaller ones.
-const MOST_KIB: u64 = 384 << 10;
+/// may take together, and as much for all that carries them.
+const MOST_KIB: u64 = 128 << 10;
 /// Longest that an app is kept waiting, the RPC's own wait included.
 const PROMPT: Duration = Duration::from_secs(30);
 /// Longest that a neighbour's page may take on a busy machine.
