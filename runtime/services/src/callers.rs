@@ -89,11 +89,27 @@ impl Callers {
 struct Queue {
     callers: Arc<Callers>,
     caller: ProcessId,
+    /// It was found empty. One that the caller has since then is another's.
+    ended: bool,
+}
+
+impl Queue {
+    /// The caller's next request; the queue has ended once there is none.
+    fn next(&mut self) -> Option<Waiting> {
+        if self.ended {
+            return None;
+        }
+        let next = self.callers.next(&self.caller);
+        self.ended = next.is_none();
+        next
+    }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.callers.0.lock().remove(&self.caller);
+        if !self.ended {
+            self.callers.0.lock().remove(&self.caller);
+        }
     }
 }
 
@@ -141,8 +157,12 @@ pub(crate) async fn run<S: Serve>(served: Arc<S>, task: &'static str, mut inbox:
             let (served, callers) = (served.clone(), callers.clone());
             let tasks = served.tasks().clone();
             tasks.spawn(TaskKind::graceful(task), async move {
-                let queue = Queue { callers, caller };
-                while let Some((message, share)) = queue.callers.next(&queue.caller) {
+                let mut queue = Queue {
+                    callers,
+                    caller,
+                    ended: false,
+                };
+                while let Some((message, share)) = queue.next() {
                     served.serve(message).await;
                     drop(share);
                 }
@@ -155,3 +175,6 @@ pub(crate) async fn run<S: Serve>(served: Arc<S>, task: &'static str, mut inbox:
     // Every request under way has its share.
     let _ = room.acquire_many(all).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -332,7 +332,8 @@ impl Kept {
     fn finish(mut self) -> (Bytes, Charge) {
         let held = self.cost(self.bytes.held());
         let bytes = self.bytes.finish();
-        self.charge.give_back(held.saturating_sub(bytes.len() as u64));
+        self.charge
+            .give_back(held.saturating_sub(bytes.len() as u64));
         (bytes, self.charge)
     }
 }

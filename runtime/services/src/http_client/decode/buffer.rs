@@ -74,10 +74,7 @@ impl Buffer {
                 bytes.reserve_exact(held.saturating_sub(bytes.len()));
             }
             Self::Small(bytes) => {
-                let mut space = MmapOptions::new()
-                    .len(limit)
-                    .no_reserve_swap()
-                    .map_anon()?;
+                let mut space = MmapOptions::new().len(limit).no_reserve_swap().map_anon()?;
                 let filled = bytes.len();
                 if let Some(begin) = space.get_mut(..filled) {
                     begin.copy_from_slice(bytes);
