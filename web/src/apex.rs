@@ -22,7 +22,7 @@ use crate::api;
 use crate::app::App;
 use crate::client::Client;
 use crate::dashboard;
-use crate::pages::{Message, wants_json};
+use crate::pages::{Form, Message};
 use crate::proxy::Upload;
 
 /// Largest request body that the dashboard host reads.
@@ -118,8 +118,8 @@ async fn method_not_allowed(headers: HeaderMap) -> Response {
 }
 
 fn page(message: &Message, headers: &HeaderMap) -> Response {
-    if wants_json(headers) {
-        return message.respond(headers).map(axum::body::Body::new);
+    match Form::wanted(headers) {
+        Form::Page => dashboard::failure_page(message),
+        Form::Problem | Form::Text => message.respond(headers).map(axum::body::Body::new),
     }
-    dashboard::failure_page(message)
 }

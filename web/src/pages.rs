@@ -60,12 +60,13 @@ impl Message {
         }
     }
 
-    /// As a page, or as a problem if that is what `request` asks for.
+    /// As a page, or as a problem or a line of text if that is what `request`
+    /// asks for.
     pub(crate) fn respond(&self, request: &HeaderMap) -> HttpResponse {
-        let (media_type, text) = if wants_json(request) {
-            (MEDIA_TYPE, self.json())
-        } else {
-            ("text/html; charset=utf-8", self.html())
+        let (media_type, text) = match Form::wanted(request) {
+            Form::Page => ("text/html; charset=utf-8", self.html()),
+            Form::Problem => (MEDIA_TYPE, self.json()),
+            Form::Text => ("text/plain; charset=utf-8", self.line()),
         };
         let mut response = Response::new(body(Bytes::from(text)));
         *response.status_mut() = self.status;
@@ -110,23 +111,63 @@ impl Message {
         })
         .to_string()
     }
+
+    fn line(&self) -> String {
+        format!("{}. {}\n", self.title, self.text)
+    }
 }
 
-/// Whether the client asks for JSON and not for a page.
-pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
-    let mut json = false;
-    for value in headers.get_all(ACCEPT) {
-        let Ok(value) = value.to_str() else { continue };
-        for range in value.split(',') {
-            let media_type = range.split(';').next().unwrap_or_default().trim();
-            match media_type.to_ascii_lowercase().as_str() {
-                "text/html" | "application/xhtml+xml" => return false,
-                "application/json" | MEDIA_TYPE => json = true,
-                _ => {}
+/// What a message is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A page, for people: also for whoever names none of the three.
+    Page,
+    /// A problem document, for programs.
+    Problem,
+    /// A line of text, for scripts and their readers.
+    Text,
+}
+
+impl Form {
+    /// What the client likes best. Only what it names counts: browsers and
+    /// programs take `*/*` alike. Who would take a line, and a problem as well,
+    /// is a program.
+    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
+        let (mut page, mut problem, mut text) = (0.0, 0.0, 0.0);
+        for value in headers.get_all(ACCEPT) {
+            let Ok(value) = value.to_str() else { continue };
+            for range in value.split(',') {
+                let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
+                let weight = match media_type.trim().to_ascii_lowercase().as_str() {
+                    "text/html" | "application/xhtml+xml" => &mut page,
+                    "application/json" | MEDIA_TYPE => &mut problem,
+                    "text/plain" => &mut text,
+                    _ => continue,
+                };
+                *weight = weight_in(parameters).max(*weight);
             }
         }
+        if problem > page {
+            Self::Problem
+        } else if text > page {
+            Self::Text
+        } else {
+            Self::Page
+        }
     }
-    json
+}
+
+/// How much a client likes a media type with these parameters, up to one: that
+/// much if it does not say.
+fn weight_in(parameters: &str) -> f32 {
+    let mut pairs = parameters
+        .split(';')
+        .filter_map(|pair| pair.split_once('='));
+    let weight = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    let weight = weight.and_then(|(_, value)| value.trim().parse::<f32>().ok());
+    weight
+        .filter(|weight| (0.0..=1.0).contains(weight))
+        .unwrap_or(1.0)
 }
 
 #[cfg(test)]
@@ -134,17 +175,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_get_json_and_browsers_a_page() {
+    fn programs_get_json_browsers_a_page_and_scripts_a_line() {
         let accepts = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, value.parse().unwrap());
-            wants_json(&headers)
+            Form::wanted(&headers)
         };
-        assert!(accepts("application/json"));
-        assert!(accepts("text/plain, Application/Problem+JSON;q=0.5"));
-        assert!(!accepts("*/*"));
-        assert!(!accepts("text/html, application/json"));
-        assert!(!wants_json(&HeaderMap::new()));
+        for (value, form) in [
+            ("application/json", Form::Problem),
+            ("text/plain, Application/Problem+JSON;q=0.5", Form::Problem),
+            ("text/html;q=0.4, application/json; q=0.5", Form::Problem),
+            ("text/html;q=0, application/json", Form::Problem),
+            ("*/*", Form::Page),
+            ("text/*", Form::Page),
+            ("text/plain;q=0, */*", Form::Page),
+            ("text/html, application/json", Form::Page),
+            ("text/html, text/plain", Form::Page),
+            ("text/html;q=wrong, text/plain", Form::Page),
+            ("text/plain", Form::Text),
+            ("Text/Plain; charset=utf-8, */*; q=0.01", Form::Text),
+            ("text/html;level=1;Q=0.9, text/plain", Form::Text),
+        ] {
+            assert_eq!(accepts(value), form, "{value}");
+        }
+        assert_eq!(Form::wanted(&HeaderMap::new()), Form::Page);
     }
 
     #[test]

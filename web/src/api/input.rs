@@ -13,6 +13,7 @@ use serde_json::error::Category;
 
 use crate::apex::MAX_BODY;
 use crate::problem::Problem;
+use crate::proxy::{self, UploadError};
 
 /// A JSON body of this shape.
 pub(super) struct Input<T>(pub(super) T);
@@ -122,13 +123,22 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     }
     match body.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if crate::proxy::is_too_large(&error) => Err(too_large()),
-        Err(_) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "incomplete-body",
-            "Incomplete body",
-            "The body did not arrive whole, or not in time. Send the request again.",
-        )),
+        Err(error) => Err(match proxy::ended_early(&error) {
+            Some(UploadError::TooLarge) => too_large(),
+            Some(UploadError::TooSlow) => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "too-slow",
+                "Too slow",
+                "The body arrived too slowly, and nothing was done. Send the request again over \
+                 a faster connection.",
+            ),
+            None => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "incomplete-body",
+                "Incomplete body",
+                "The body did not arrive whole. Send the request again.",
+            ),
+        }),
     }
 }
 

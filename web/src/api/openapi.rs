@@ -106,6 +106,7 @@ fn complete(operation: &mut Operation) {
     let takes_input = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     let mut common = vec![
+        ("408", "The body arrived too slowly"),
         ("413", "The body is too large"),
         (
             "503",

@@ -30,16 +30,17 @@ pub(crate) enum UploadError {
     TooSlow,
 }
 
-/// Whether `error`, or what caused it, is a body beyond its bound.
-pub(crate) fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Why this host ended a body early, if that is what `error` says, or what
+/// caused it.
+pub(crate) fn ended_early(error: &(dyn std::error::Error + 'static)) -> Option<UploadError> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.downcast_ref() == Some(&UploadError::TooLarge) {
-            return true;
+        if let Some(early) = error.downcast_ref::<UploadError>() {
+            return Some(*early);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// Why a request's body ended early, told to whoever hands it on: what an app

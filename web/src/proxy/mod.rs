@@ -32,8 +32,8 @@ use crate::host_router::without_port;
 use crate::in_flight::Full;
 use crate::pages::Message;
 
-use body::{Download, Ending, UploadError};
-pub(crate) use body::{Upload, is_too_large};
+use body::{Download, Ending};
+pub(crate) use body::{Upload, UploadError, ended_early};
 pub(crate) use frames::Paces;
 pub(crate) use link::path as link_path;
 

@@ -26,6 +26,7 @@ mod problems;
 mod proxy;
 mod refusals;
 mod shares;
+mod slow;
 mod smuggling;
 mod sockets;
 mod support;

@@ -1,5 +1,5 @@
-//! Whatever the door refuses, a person reads a page and a program a problem
-//! document.
+//! Whatever the door refuses, a person reads a page, a program a problem
+//! document, and a script a line of text.
 
 use std::sync::atomic::Ordering;
 
@@ -18,6 +18,13 @@ const PROGRAMS: [&str; 4] = [
     "application/problem+json",
     "Application/JSON;q=0.9, text/plain",
     "application/json, */*",
+];
+
+/// What scripts say that want something to show.
+const SCRIPTS: [&str; 3] = [
+    "text/plain",
+    "text/plain, */*;q=0.1",
+    "text/html;q=0.5, Text/Plain; charset=utf-8",
 ];
 
 /// A page that says what is wrong, and cannot do anything.
@@ -52,6 +59,21 @@ fn check_problem(answer: &Answer, status: u16) {
             "{json}"
         );
     }
+}
+
+/// A line that says the same.
+fn check_line(answer: &Answer, status: u16) {
+    let text = answer.text();
+    assert_eq!(answer.status, status, "{text}");
+    let expected = [
+        ("content-type", "text/plain; charset=utf-8"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(answer.header(name), Some(value), "{status} {text}");
+    }
+    assert_eq!(text.lines().count(), 1, "{text:?}");
+    assert!(text.ends_with(".\n") && !text.contains('<'), "{text:?}");
 }
 
 #[tokio::test]
@@ -112,6 +134,9 @@ async fn refusals_are_for_whoever_asks() {
         }
         for accept in PROGRAMS {
             check_problem(&ask(accept).await, status);
+        }
+        for accept in SCRIPTS {
+            check_line(&ask(accept).await, status);
         }
     }
 }

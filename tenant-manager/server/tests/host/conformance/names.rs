@@ -16,7 +16,7 @@ rows! {
 }
 
 /// Enters a process that everybody may message, as the app store does.
-async fn enter(subject: &Subject, id: &str) -> Result<(), String> {
+pub async fn enter(subject: &Subject, id: &str) -> Result<(), String> {
     let server = subject.module(subject.column.server);
     let initialize = json!({"InitializeProcess": {
         "id": id,
@@ -32,7 +32,7 @@ async fn enter(subject: &Subject, id: &str) -> Result<(), String> {
 }
 
 /// Starts what was entered.
-async fn start(subject: &Subject, id: &str) -> Result<(), String> {
+pub async fn start(subject: &Subject, id: &str) -> Result<(), String> {
     let started = json!("StartedProcess");
     command(subject, &json!({"RunProcess": id}), None, started).await
 }

@@ -17,7 +17,8 @@ rows! {
     "answers: what is no answer is 500" => garbage,
     "answers: another process may answer" => by_another,
     "answers: the blob of another message, inherited" => inherited_blob,
-    "answers: none in 15 s is 408" => none,
+    "answers: none in 15 s is 408, and one that comes later is nobody's" => none,
+    "answers: one that comes after its client has left is nobody's" => left,
     "answers: an app that the server may not message is 408" => unheard,
     "answers: the paths of an app that is gone are 404" => gone,
     "answers: HEAD reaches the app" => head,
@@ -118,18 +119,67 @@ async fn inherited_blob(web: &Web) -> Verdict {
     Ok(Cell::Conforms)
 }
 
-/// By either door, and whether content is kept for other methods or not.
+/// Steps that answer a request with `text`, once the process at `gate` has heard
+/// from [`let_go`].
+fn answer_late(gate: &str, text: &str) -> Vec<Value> {
+    let body = json!({"status": 200, "headers": {}});
+    vec![
+        json!({"await": {"to": gate, "expects": 60, "body": {"run": ["receive"]}}}),
+        respond(body, json!({ "text": text })),
+    ]
+}
+
+/// Lets whoever waits at the process `gate` go on.
+async fn let_go(web: &Web, gate: &str) -> Result<(), String> {
+    let sent = web.subject.kit.rpc(gate, "\"go\"", None, None).await;
+    equal("sent", sent.status.as_u16(), 200_u16)
+}
+
+/// Whether the process `id` did give its late answer, and to nobody who asks
+/// `path` now.
+async fn was_late(web: &Web, id: &str, path: &str) -> Result<(), String> {
+    let results = web.subject.run_at(id, json!(["log"])).await?;
+    let log = results[0].as_array().map_or(&[][..], Vec::as_slice);
+    let did = log.iter().find_map(|told| told["did"].as_array());
+    let Some([.., waited, answered]) = did.map(Vec::as_slice) else {
+        return Err(format!("{id} did not answer: {log:?}"));
+    };
+    matches(waited, json!({"is": "response"}))?;
+    matches(answered, Value::Null)?;
+    let body = json!({"status": 200, "headers": {}});
+    let next = respond(body, json!({"text": "next"}));
+    let steps = json!([{"on": {"Http": [next]}}]);
+    web.subject.run_at(id, steps).await?;
+    let answer = web.site.get(By::Stranger, path).await?;
+    answer.has_status(200)?;
+    equal(path, answer.text(), "next")?;
+    web.subject.run_at(id, json!([{"on": {}}, "log"])).await?;
+    Ok(())
+}
+
+/// By either door, and whether content is kept for other methods or not. B
+/// answers too late.
 async fn none(web: &Web) -> Verdict {
     let kept = json!({"path": "/kept-mute", "authenticated": false, "text": "kept"});
     let steps = vec![open(web, "/mute"), web.call("bind_http_static_path", kept)];
     web.does(steps).await?;
     web.on("Http", json!([])).await?;
+    let (b, gate) = (web.subject.id("-b"), web.subject.id("-c"));
+    let bind = json!({"Bind": {
+        "path": "/late", "authenticated": false, "local_only": false, "cache": false,
+    }});
+    let steps = answer_late(&web.subject.at("-c"), "late");
+    let steps = json!([web.ask(bind, Value::Null), {"on": {"Http": steps}}, "log"]);
+    let results = web.subject.run_at(&b, steps).await?;
+    matches(&results[0], json!({"body": {"Ok": null}}))?;
     let began = tokio::time::Instant::now();
     let (mute, kept) = (web.path("/mute"), web.path("/kept-mute"));
+    let late = format!("/{b}/late");
     let asked = [
         (By::Stranger, "GET", &mute),
         (By::Tunnel, "GET", &mute),
         (By::Stranger, "POST", &kept),
+        (By::Stranger, "GET", &late),
     ];
     let answers = try_join_all(
         asked.map(|(by, method, path)| web.site.send(by, method, path, &[], Vec::new())),
@@ -144,7 +194,49 @@ async fn none(web: &Web) -> Verdict {
         return Err(format!("it took {took} s"));
     }
     equal("requests", web.log().await?.len(), 3_usize)?;
+    let_go(web, &gate).await?;
+    was_late(web, &b, &late).await?;
     Ok(Cell::Conforms)
+}
+
+/// The app, which is told nothing of it, answers as ever. That it has the
+/// request C is told, and that the client has left B.
+async fn left(web: &Web) -> Verdict {
+    web.does(vec![open(web, "/left")]).await?;
+    let (gate, told) = (web.subject.id("-b"), web.subject.id("-c"));
+    let path = web.path("/left");
+    for by in [By::Stranger, By::Tunnel] {
+        web.subject.run_at(&told, json!(["log"])).await?;
+        let mut steps = answer_late(&web.subject.at("-b"), "late");
+        steps.insert(0, tell_here(web));
+        web.on("Http", json!(steps)).await?;
+        tokio::select! {
+            answer = web.site.get(by, &path) => {
+                return Err(format!("it was answered: {answer:?}"));
+            }
+            heard = hears(web, &told) => heard?,
+        }
+        let_go(web, &gate).await?;
+        was_late(web, &web.subject.id(""), &path).await?;
+    }
+    Ok(Cell::Conforms)
+}
+
+/// A step that tells C that it was reached.
+fn tell_here(web: &Web) -> Value {
+    json!({"send": {"to": web.subject.at("-c"), "body": "here"}})
+}
+
+/// Waits until the process `id` was told something.
+async fn hears(web: &Web, id: &str) -> Result<(), String> {
+    for _ in 0..200 {
+        let results = web.subject.run_at(id, json!(["log"])).await?;
+        if results[0].as_array().is_some_and(|log| !log.is_empty()) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(format!("{id} was told nothing"))
 }
 
 /// The process has bound a path, and was not told so.

@@ -5,14 +5,14 @@
 //! Functions are called as the column's library has them; in the columns
 //! without a library their requests are written by hand. What nodes call is a
 //! server of the test's own, at an address that the plan allows. Errors that
-//! tell of a failure of the host itself, or of names that a node never starts,
-//! cannot be had here: `InvalidSourceProcess`, and the libraries' own `Timeout`
-//! of the server.
+//! tell of a failure of the host itself cannot be had here: the libraries' own
+//! `Timeout` of the server.
 
 mod answers;
 mod client;
 mod client_sockets;
 mod client_wire;
+mod crowd;
 mod extension;
 mod line;
 mod msgpack;
@@ -68,6 +68,7 @@ async fn every_edition_serves_and_calls_as_its_library_says() {
     ];
     let mut table = Table::new(COLUMNS.map(|column| column.edition));
     look(&mut table, &webs, &groups).await;
+    crowd::look(&mut table, &webs).await;
     table.finish();
 }
 

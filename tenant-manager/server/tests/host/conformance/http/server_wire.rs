@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::super::names;
+use super::super::spawning::tell;
 use super::called::{TEXT, done, either, err};
 use super::web::{equal, exactly};
 use super::{By, Cell, Verdict, Web, matches, rows};
@@ -15,6 +17,7 @@ rows! {
     "server: BadRequest, or MalformedRequest" => malformed,
     "server: what it says to others is no action" => not_actions,
     "server: PathBindError, or MalformedRequest" => unbindable,
+    "server: InvalidSourceProcess, from 1.0 on" => odd_source,
     "server: closing a channel that is not open is well" => close_unknown,
     "server: the answer goes to whom the request says" => inherited,
     "server: an error goes to the source alone" => error_to_source,
@@ -189,6 +192,33 @@ async fn unbindable(web: &Web) -> Verdict {
     ]
     .map(|body| (body, Value::Null, wanted.clone()));
     web.answered(asked.into()).await
+}
+
+/// A process whose name is none of the chain's. Until 1.0 names were free.
+async fn odd_source(web: &Web) -> Verdict {
+    let subject = &web.subject;
+    let id = format!("odd_{}:odd-names:test.dev", subject.column.component);
+    names::enter(subject, &id).await?;
+    names::start(subject, &id).await?;
+    let asked = [
+        bind("/odd"),
+        json!({"SecureBind": {"path": "/apart", "cache": false}}),
+        socket(web, json!({"path": "/odd", "authenticated": false})),
+        secure_socket(web, "/apart"),
+    ];
+    let respond = json!({"respond": {"body": {"status": 200, "headers": {}}}});
+    let mut steps = vec![json!({"on": {"Http": [respond]}})];
+    steps.extend(asked.iter().map(|body| web.ask(body.clone(), Value::Null)));
+    let results = subject.run_at(&id, json!(steps)).await?;
+    let wanted = either(subject, done(), err(json!("InvalidSourceProcess")));
+    for (body, result) in asked.iter().zip(&results[1..]) {
+        exactly(&result["body"], &wanted).map_err(|error| format!("{body}: {error}"))?;
+    }
+    let answer = web.site.get(By::Stranger, &format!("/{id}/odd")).await?;
+    answer.has_status(if subject.column.newer { 404 } else { 200 })?;
+    let end = tell(&subject.module(&id), json!("end"));
+    web.run(json!([end])).await?;
+    Ok(Cell::Conforms)
 }
 
 async fn close_unknown(web: &Web) -> Verdict {
