@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_body_of_any_size_is_what_was_pushed() {
-        let limit = 4 * SMALL + 17;
+        let limit = 5 * SMALL + 17;
         let pieces: Vec<Vec<u8>> = (0..=u8::MAX)
             .map(|seed| vec![seed; usize::from(seed) * 129])
             .collect();
