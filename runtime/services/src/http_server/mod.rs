@@ -285,7 +285,6 @@ impl Service for HttpServer {
 }
 
 pub(crate) use path::percent_decode;
-pub(crate) use sockets::shared;
 
 #[cfg(test)]
 mod tests;
