@@ -29,6 +29,7 @@ pub(crate) mod testing;
 pub mod timer;
 mod traffic;
 pub mod vfs;
+mod websocket;
 
 pub use port::{
     Delivery, Inbox, KernelPort, NodeEvent, ProcessExit, Sending, Service, Share, answer, module,

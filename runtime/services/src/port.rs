@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use lifecycle::queue;
+use lifecycle::{Tasks, queue};
 use node_types::{
     Address, Blob, Capability, Edition, KernelMessage, Message, MessageId, NodeName, ProcessId,
     Response,
@@ -128,6 +128,19 @@ pub trait Service: Send + Sync {
 
     /// Handles messages until `inbox` closes. Called once.
     async fn run(self: Arc<Self>, inbox: Inbox);
+}
+
+/// The next message of a module; `None` when its inbox closes, or at once when
+/// its tasks are cancelled.
+///
+/// # Cancel-Safety
+/// Safe.
+pub(crate) async fn next_message(inbox: &mut Inbox, tasks: &Tasks) -> Option<KernelMessage> {
+    tokio::select! {
+        biased;
+        () = tasks.token().cancelled() => None,
+        next = inbox.recv() => next.map(|(message, _)| message),
+    }
 }
 
 /// The id of the runtime module `name:distro:sys`.

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::sockets::MAX_CONTROL;
-use crate::http_server::shared::MessageType;
+use crate::websocket::{MAX_CONTROL, MessageType};
 
 /// Headers by name, as processes give them.
 pub(super) type Headers = BTreeMap<String, String>;

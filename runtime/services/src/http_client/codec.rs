@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::action::{Failure, PushError};
 use crate::dialect::Dialect;
-use crate::http_server::shared::MessageType;
+use crate::websocket::MessageType;
 
 /// Something about a WebSocket was done.
 pub(super) fn acknowledged() -> Value {

@@ -38,6 +38,7 @@ use node_types::{Address, Blob, KernelMessage, Message, NodeName, ProcessId, Req
 use serde_json::Value;
 
 use crate::dialect::Dialect;
+use crate::port::next_message;
 use crate::{Delivery, Inbox, KernelPort, Service, answer, module};
 use action::{Action, Failure};
 use budget::Budget;
@@ -252,15 +253,7 @@ impl Service for HttpClient {
     }
 
     async fn run(self: Arc<Self>, mut inbox: Inbox) {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = self.tasks.token().cancelled() => return,
-                next = inbox.recv() => next,
-            };
-            let Some((message, _)) = next else {
-                return;
-            };
+        while let Some(message) = next_message(&mut inbox, &self.tasks).await {
             self.act(message);
         }
     }

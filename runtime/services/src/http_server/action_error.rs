@@ -4,7 +4,8 @@ use node_types::Edition;
 use serde_json::{Value, json};
 
 use super::bind_error::BindError;
-use super::sockets::{MAX_CONTROL, PushError};
+use super::sockets::PushError;
+use crate::websocket::MAX_CONTROL;
 
 /// Most bytes of a malformed request that its sender gets back.
 const MAX_ECHO: usize = 1 << 10;

@@ -18,8 +18,8 @@ use super::bind_error::BindError;
 use super::content::{Content, DEFAULT_CONTENT};
 use super::routes::{Flags, Routes};
 use super::sockets::extension::{self, Kind};
-use super::sockets::{MAX_CONTROL, MessageType};
 use crate::answer;
+use crate::websocket::{MAX_CONTROL, MessageType};
 
 #[derive(Debug, Deserialize)]
 enum Action {

@@ -53,6 +53,7 @@ use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
 use crate::pending::Pending;
+use crate::port::next_message;
 use crate::{Delivery, Inbox, KernelPort, Sending, Service, Share, module};
 use body::{Budget, Limits};
 use client::Standing;
@@ -274,15 +275,7 @@ impl Service for HttpServer {
     }
 
     async fn run(self: Arc<Self>, mut inbox: Inbox) {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = self.tasks.token().cancelled() => return,
-                next = inbox.recv() => next,
-            };
-            let Some((message, _)) = next else {
-                return;
-            };
+        while let Some(message) = next_message(&mut inbox, &self.tasks).await {
             match message.message {
                 Message::Response(..) => self.pending.resolve(message),
                 Message::Request(_) => self.act(&message),
@@ -292,7 +285,6 @@ impl Service for HttpServer {
 }
 
 pub(crate) use path::percent_decode;
-pub(crate) use sockets::shared;
 
 #[cfg(test)]
 mod tests;

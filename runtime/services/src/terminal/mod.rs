@@ -33,6 +33,7 @@ use self::session::Session;
 pub use self::verbosity::OverrideStore;
 use self::verbosity::Verbosity;
 use crate::pending::Pending;
+use crate::port::next_message;
 use crate::{Inbox, KernelPort, Service, module};
 
 /// Most terminals open at once.
@@ -165,15 +166,7 @@ impl Service for Terminal {
     }
 
     async fn run(self: Arc<Self>, mut inbox: Inbox) {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = self.tasks.token().cancelled() => return,
-                next = inbox.recv() => next,
-            };
-            let Some((message, _)) = next else {
-                return;
-            };
+        while let Some(message) = next_message(&mut inbox, &self.tasks).await {
             // Only the shell answers lines; nobody has a request for us.
             if message.source == self.shell && matches!(message.message, Message::Response(..)) {
                 self.pending.resolve(message);

@@ -33,7 +33,9 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Failure, PushError};
-use crate::http_server::shared::{self, End, Ender, Ending, MessageType, Part, Pool};
+use crate::websocket::{
+    End, Ender, Line, MAX_CONTROL, MIN_WAITING, MessageType, Outgoing, Part, Pool, end,
+};
 pub(super) use open::Wanted;
 
 /// Most sockets of a node.
@@ -46,28 +48,17 @@ const MAX_MESSAGE: u64 = 10 << 20;
 const WAITING: u64 = 32 << 20;
 /// Most messages that wait to be sent on one socket.
 const MAX_WAITING: usize = 100;
-/// Longest payload of a ping or pong, by the protocol.
-pub(super) const MAX_CONTROL: usize = 125;
-/// What a message that waits counts at least.
-const MIN_WAITING: usize = 1 << 10;
 /// Bytes read and not delivered, as a multiple of the longest message.
 const UNDELIVERED: u64 = 4;
 
 /// A process and the number it chose.
 type Key = (ProcessId, u32);
 
-/// A message on its way out, with what it counts.
-#[derive(Debug)]
-struct Outgoing {
-    message: Message,
-    waiting: shared::Bytes,
-}
-
 #[derive(Debug)]
 struct Channel {
     /// Tells it from others that have its key later.
     serial: u64,
-    outgoing: queue::Sender<Outgoing>,
+    outgoing: queue::Sender<Outgoing<Message>>,
     waiting: Arc<Part>,
     /// Once it is ended nothing is pushed.
     end: Ender,
@@ -99,21 +90,24 @@ impl Drop for Place {
 /// What the task of a socket holds.
 #[derive(Debug)]
 struct Registered {
+    line: Line<Message>,
+    entry: Entry,
+}
+
+/// A socket's entry among the channels, and its place, until it is dropped.
+#[derive(Debug)]
+struct Entry {
     key: Key,
     serial: u64,
-    outgoing: queue::Receiver<Outgoing>,
-    end: Ending,
     /// Its number means another channel now.
     replaced: CancellationToken,
     /// Cancelled with the life of its process, also once it has lost its number.
     life: CancellationToken,
-    /// Counts what was read and not delivered.
-    undelivered: Arc<Part>,
     sockets: Arc<Sockets>,
     _place: Arc<Place>,
 }
 
-impl Drop for Registered {
+impl Drop for Entry {
     fn drop(&mut self) {
         // The place is given back after this, so it is there for whoever finds
         // the channel.
@@ -188,7 +182,7 @@ impl Sockets {
             items: MAX_WAITING,
             cost: self.max_message.saturating_mul(2),
         });
-        let (end, ending) = shared::channel();
+        let (end, ending) = end::channel();
         let undelivered = self.undelivered.part(end.clone());
         let serial = state.next;
         state.next += 1;
@@ -203,17 +197,20 @@ impl Sockets {
         let replaced = channel.replaced.clone();
         state.channels.insert(key.clone(), channel);
         drop(state);
-        Some(Registered {
-            key,
-            serial,
+        let line = Line {
             outgoing,
             end: ending,
+            undelivered,
+        };
+        let entry = Entry {
+            key,
+            serial,
             replaced,
             life,
-            undelivered,
             sockets: self.clone(),
             _place: place,
-        })
+        };
+        Some(Registered { line, entry })
     }
 
     /// A place for a socket, or a share of that which its number has.
@@ -265,7 +262,10 @@ impl Sockets {
         let cost = message.len();
         let waiting = channel.waiting.take_bytes(cost.max(MIN_WAITING) as u64);
         let sent = waiting.map(|waiting| {
-            let outgoing = Outgoing { message, waiting };
+            let outgoing = Outgoing {
+                content: message,
+                waiting,
+            };
             channel.outgoing.try_send(outgoing, cost)
         });
         match sent {

@@ -15,16 +15,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
 
 use super::Registered;
-use super::run::{BUFFER, Io};
 use crate::http_client::HttpClient;
 use crate::http_client::action::{Failure, Headers};
 use crate::http_client::outgoing::{address, headers, host};
 use crate::http_client::request::{time_for, told};
-use crate::http_server::shared::{End, Metered, Part};
+use crate::websocket::{self, End, Io, Metered, Part};
 
 /// How long a server may take to agree, once there is a connection.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -125,13 +123,16 @@ impl HttpClient {
         mut registered: Registered,
     ) -> Result<(Io, Registered), Option<OpenError>> {
         let deadline = Instant::now() + time_for(message);
-        let (process, meter) = (registered.key.0.clone(), registered.undelivered.clone());
+        let (process, meter) = (
+            registered.entry.key.0.clone(),
+            registered.line.undelivered.clone(),
+        );
         // Boxed: resolving and TLS are large, and soon over.
         let dialing = Box::pin(self.dial(request, process, meter));
         let socket = tokio::select! {
             biased;
             () = self.tasks.token().cancelled() => return Err(None),
-            end = registered.end.next() => match end {
+            end = registered.line.end.next() => match end {
                 Some(End::ProcessGone) | None => return Err(None),
                 Some(_) => Err(OpenError::Closed),
             },
@@ -139,7 +140,7 @@ impl HttpClient {
         };
         let socket = socket.map_err(Some)?;
         // The answer of the server counts no more.
-        registered.undelivered.give_back(u64::MAX);
+        registered.line.undelivered.give_back(u64::MAX);
         Ok((socket, registered))
     }
 
@@ -170,12 +171,7 @@ impl HttpClient {
         }
         asked.headers_mut().extend(headers);
         let connection = self.pool.connect(&wish).await?;
-        let limit = self.sockets.max_message;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(BUFFER)
-            .max_message_size(Some(limit))
-            .max_frame_size(Some(limit));
+        let config = websocket::config(self.sockets.max_message);
         let metered = Metered {
             io: Box::new(connection),
             meter,

@@ -5,7 +5,7 @@
 //! to it or close it; what waits to be sent is bounded per socket and per
 //! node, and so is what was read and not delivered yet; strangers have bounds
 //! of their own, so that they never close or shut out a socket of the owner's,
-//! and whoever holds most pays first ([`pool`]); a message that arrives is kept
+//! and whoever holds most pays first ([`Pool`]); a message that arrives is kept
 //! until its process has room for it, and nothing more is read meanwhile, so
 //! order is kept and a slow app slows its peer down. A socket ends with its
 //! connection, its process, the login it was opened with, or the node.
@@ -18,12 +18,8 @@
 //! a node's cookie along for the pages of its siblings (decision 0006).
 
 mod asked;
-mod end;
 pub(super) mod extension;
-mod hang_up;
-mod meter;
 mod open;
-mod pool;
 mod run;
 mod socket;
 
@@ -36,7 +32,6 @@ use lifecycle::queue::{self, Bounds};
 use node_api::{Origin, StopReason};
 use node_types::ProcessId;
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -45,11 +40,10 @@ use super::HttpServer;
 use super::client::Standing;
 use super::login::Session;
 use super::routes::Routes;
+use crate::websocket::{End, Line, MessageType, Pool, end};
 use asked::Asked;
-use end::{End, Ending};
 pub(super) use open::is_upgrade;
-use pool::{Part, Pool};
-use socket::{Content, Outgoing, Socket};
+use socket::{Content, Socket};
 
 /// Most open sockets of a node.
 pub(super) const MAX_SOCKETS: usize = 128;
@@ -60,23 +54,11 @@ pub(super) const MAX_WAITING: usize = 100;
 /// Bytes that wait to be sent on all sockets of strangers together, and on all
 /// of the owner's.
 const WAITING: u64 = 32 << 20;
-/// Longest payload of a ping or pong, by the protocol.
-pub(super) const MAX_CONTROL: usize = 125;
 /// Bytes read from strangers and not delivered, as a multiple of the largest
 /// message, and the same for the owner.
 const UNDELIVERED: u64 = 4;
 /// The same for the tunnel, in both directions.
 const LOCAL: u64 = 2;
-
-/// What a frame carries, in the words of the interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum MessageType {
-    Text,
-    Binary,
-    Ping,
-    Pong,
-    Close,
-}
 
 /// Why nothing was pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +83,14 @@ struct Opener {
 /// What the task of a socket holds.
 #[derive(Debug)]
 struct Registered {
+    line: Line<Content>,
+    entry: Entry,
+}
+
+/// A socket's entry in the table, and its place, until it is dropped.
+#[derive(Debug)]
+struct Entry {
     channel: u32,
-    outgoing: queue::Receiver<Outgoing>,
-    end: Ending,
-    /// Counts what was read and not delivered.
-    undelivered: Arc<Part>,
     sockets: Arc<Sockets>,
     _place: Place,
 }
@@ -117,14 +102,14 @@ struct Place {
     _among_strangers: Option<OwnedSemaphorePermit>,
 }
 
-impl Registered {
+impl Entry {
     /// From here on its process has no such channel.
     fn leave(&self) {
         self.sockets.open.lock().remove(&self.channel);
     }
 }
 
-impl Drop for Registered {
+impl Drop for Entry {
     fn drop(&mut self) {
         self.leave();
     }
@@ -256,14 +241,17 @@ impl Sockets {
             end,
         };
         open.insert(channel, socket);
-        Some(Registered {
-            channel,
+        let line = Line {
             outgoing,
             end: ending,
             undelivered,
+        };
+        let entry = Entry {
+            channel,
             sockets: self.clone(),
             _place: place,
-        })
+        };
+        Some(Registered { line, entry })
     }
 
     /// Sends `bytes` on a channel of `owner`, or closes it.
@@ -379,13 +367,4 @@ impl HttpServer {
             .host_restarts
             .store(restarts, Ordering::Relaxed);
     }
-}
-
-/// What WebSockets that processes open to servers are made of as well.
-pub(crate) mod shared {
-    pub(crate) use super::MessageType;
-    pub(crate) use super::end::{End, Ender, Ending, channel};
-    pub(crate) use super::hang_up::hang_up;
-    pub(crate) use super::meter::Metered;
-    pub(crate) use super::pool::{Bytes, Part, Pool};
 }

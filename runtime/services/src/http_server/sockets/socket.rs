@@ -1,8 +1,8 @@
 //! One open socket as the module sees it, which pushes to it.
 //!
-//! Owns nothing but its end of the socket's queue; [`super::run`] has the
-//! other. Invariant: what is queued counts, from before it is queued to after
-//! it is written. It stops being pushed to once it is ended.
+//! Owns nothing but its end of the socket's queue; its task has the other.
+//! Invariant: what is queued counts, from before it is queued to after it is
+//! written. It stops being pushed to once it is ended.
 
 use std::sync::Arc;
 
@@ -12,21 +12,11 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::PushError;
 use super::asked::Asked;
-use super::end::{End, Ender};
 use super::extension::Push;
-use super::pool::{self, Part};
 use crate::http_server::login::Session;
+use crate::websocket::{End, Ender, MIN_WAITING, Outgoing, Part};
 
-/// What a message that waits counts at least.
-const MIN_WAITING: usize = 1 << 10;
-
-/// A message on its way out, with what it counts.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) content: Content,
-    pub(super) waiting: pool::Bytes,
-}
-
+/// What is pushed.
 #[derive(Debug)]
 pub(super) enum Content {
     Frame(Message),
@@ -48,7 +38,7 @@ pub(super) struct Socket {
     pub(super) owner: ProcessId,
     /// The login it was opened with, if it needed one.
     pub(super) session: Option<Session>,
-    pub(super) outgoing: queue::Sender<Outgoing>,
+    pub(super) outgoing: queue::Sender<Outgoing<Content>>,
     pub(super) waiting: Arc<Part>,
     /// What an extension may answer; of other sockets nothing.
     pub(super) asked: Option<Asked>,

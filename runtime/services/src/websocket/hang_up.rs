@@ -7,17 +7,14 @@ use std::time::Duration;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::Io;
 use super::end::End;
-use super::meter::Metered;
 
 /// How long a peer may take to answer a close, and to take our last words.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-
-type Io = WebSocketStream<Metered>;
 
 /// Closes a connection; `between_frames` says that nothing is half written.
 pub(crate) async fn hang_up(

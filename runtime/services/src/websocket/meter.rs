@@ -1,4 +1,4 @@
-//! Counts the bytes of messages that have not reached their app yet.
+//! Counts the bytes of messages that have not reached their process yet.
 //!
 //! A message may be large and its sender slow, so what the sockets of a node
 //! hold of unfinished and undelivered messages is bounded together. Bytes are
@@ -6,7 +6,7 @@
 //!
 //! Counted is what arrives, not what the head of a frame announces. For that
 //! the library reserves room at once, which is address space only: it grows
-//! the part of its buffer that is in use by [`super::run::BUFFER`] at a time, as
+//! the part of its buffer that is in use by [`super::BUFFER`] at a time, as
 //! bytes arrive. Counting announcements would let fourteen bytes take what
 //! costs their sender ten MiB now.
 
