@@ -1,8 +1,9 @@
 //! What slow and hasty clients of one node cost its neighbour (`make bench`).
 
-use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
 
 use super::super::bench_flood::neighbour;
 use super::flood::Flood;
@@ -38,28 +39,51 @@ async fn bench_a_neighbour_beside_5000_slow_clients() {
     let (host, api, _tunnel) = neighbours(&[]).await;
     neighbour(&api).await;
     let idle = neighbour(&api).await;
+    // What so many clients cost on this machine by themselves.
+    let herd = Herd::start(&sink(), SLOW, &SLOTHS, true);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let elsewhere = neighbour(&api).await;
+    drop(herd);
+    tell(
+        &format!("{SLOW} slow clients that are nobody's"),
+        idle,
+        elsewhere,
+    );
     let herd = Herd::start(&host.http(), SLOW, &SLOTHS, true);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let beside = neighbour(&api).await;
     let ended = herd.ended();
+    drop(herd);
     tell(
         &format!("{SLOW} slow clients ({ended} times sent away)"),
         idle,
         beside,
     );
+    tell(
+        &format!("{SLOW} slow clients, less what having them costs"),
+        elsewhere,
+        beside,
+    );
 }
 
-/// Takes whatever comes, and does nothing with it.
+/// Takes whatever comes, and does nothing with it, on one thread.
 fn sink() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
-        while let Ok((mut stream, _)) = listener.accept() {
-            std::thread::spawn(move || {
-                let mut scratch = vec![0; 64 << 10];
-                while stream.read(&mut scratch).is_ok_and(|read| read > 0) {}
-            });
-        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut scratch = vec![0; 4 << 10];
+                    while stream.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
+                });
+            }
+        });
     });
     address
 }
