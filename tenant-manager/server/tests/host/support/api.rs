@@ -7,6 +7,16 @@ use serde_json::Value;
 
 use super::{Host, eventually};
 
+/// Follows no redirects and uses no proxy, and is patient.
+pub fn client() -> Client {
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(60))
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
 /// A client of one host, signed in or not.
 #[derive(Clone)]
 pub struct Api {
@@ -20,12 +30,7 @@ pub struct Api {
 impl Api {
     /// Nobody, at `address`.
     pub fn new(address: &str) -> Self {
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .no_proxy()
-            .build()
-            .unwrap();
+        let client = client();
         Self {
             client,
             address: address.to_owned(),

@@ -1,11 +1,10 @@
 //! A browser at a node, as far as requests and cookies go.
 
-use std::time::Duration;
-
 use reqwest::header::{HOST, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
+use super::api::client;
 use super::{Api, Host, json};
 
 /// Somebody at `<label>.localhost`, signed in or not.
@@ -19,12 +18,7 @@ pub struct Visitor {
 impl Visitor {
     /// Nobody known.
     pub fn stranger(label: &str) -> Self {
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .no_proxy()
-            .build()
-            .unwrap();
+        let client = client();
         Self {
             client,
             label: label.to_owned(),

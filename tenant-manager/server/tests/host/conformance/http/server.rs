@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::called::{either, err, of_the_book};
+use super::called::{err, of_the_book};
 use super::web::{equal, exactly};
 use super::{ABSENT, By, Cell, Verdict, Web, rows};
 
@@ -234,15 +234,7 @@ async fn modify(web: &Web) -> Verdict {
 }
 
 async fn modify_unknown(web: &Web) -> Verdict {
-    let step = web.call("modify_http_path", json!({"path": "/never-bound"}));
-    let result = web.one(step).await?;
-    if result == "absent" {
-        return Ok(ABSENT);
-    }
-    let old = json!({"PathBindError": {"error": "path not found"}});
-    let wanted = either(&web.subject, old, json!("MalformedRequest"));
-    exactly(&result, &err(wanted))?;
-    Ok(Cell::Conforms)
+    web.finds_no_path("modify_http_path", "/never-bound").await
 }
 
 async fn bind_multiple(web: &Web) -> Verdict {

@@ -7,6 +7,7 @@ use reqwest::header::{COOKIE, HOST, HeaderMap, SET_COOKIE};
 use reqwest::{Client, Method};
 use tokio::time::{Instant, sleep_until};
 
+use super::super::super::support::api::client;
 use super::super::super::support::{Host, Origin, Visitor};
 use super::Node;
 
@@ -88,12 +89,7 @@ impl Answer {
 impl Site {
     pub(super) async fn of(host: &Host, node: &Node) -> Self {
         let owner = Visitor::owner(host, &node.api, "alice").await;
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .no_proxy()
-            .build()
-            .unwrap();
+        let client = client();
         Self {
             door: host.http(),
             tunnel: node.tunnel.port,

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::called::{NUMBER, by_hand, either, err, of_the_book};
+use super::called::{NUMBER, by_hand, of_the_book};
 use super::line::Line;
 use super::web::{equal, exactly};
 use super::{ABSENT, By, Cell, Verdict, Web, matches, rows};
@@ -188,15 +188,7 @@ async fn modify(web: &Web) -> Verdict {
 }
 
 async fn modify_unknown(web: &Web) -> Verdict {
-    let step = web.call("modify_ws_path", json!({"path": "/ws-never"}));
-    let result = web.one(step).await?;
-    if result == "absent" {
-        return Ok(ABSENT);
-    }
-    let old = json!({"PathBindError": {"error": "path not found"}});
-    let wanted = either(&web.subject, old, json!("MalformedRequest"));
-    exactly(&result, &err(wanted))?;
-    Ok(Cell::Conforms)
+    web.finds_no_path("modify_ws_path", "/ws-never").await
 }
 
 async fn push(web: &Web) -> Verdict {

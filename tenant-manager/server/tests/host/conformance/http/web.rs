@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::called::{done, same};
+use super::called::{done, either, err, same};
 use super::site::{Answer, By, Site};
 use super::{Cell, Subject, Verdict};
 
@@ -61,6 +61,19 @@ impl Web {
     /// What came of A's steps.
     pub async fn run(&self, steps: Value) -> Result<Vec<Value>, String> {
         self.subject.run(steps).await
+    }
+
+    /// Whether `function`, which changes what a path is bound to, says that
+    /// nothing is bound to `path`.
+    pub async fn finds_no_path(&self, function: &str, path: &str) -> Verdict {
+        let result = self.one(self.call(function, json!({"path": path}))).await?;
+        if result == "absent" {
+            return Ok(ABSENT);
+        }
+        let old = json!({"PathBindError": {"error": "path not found"}});
+        let wanted = either(&self.subject, old, json!("MalformedRequest"));
+        exactly(&result, &err(wanted))?;
+        Ok(Cell::Conforms)
     }
 
     /// What came of one step of A's.
